@@ -1,0 +1,154 @@
+"""The cohort: one row per person × centre × age band in a period, and its sums per centre."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.facts import BAND_LABELS, N_CELLS
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Who was listed where for how long, at what cost, with which conditions.
+
+    Rows are sorted by person, centre and band, so that nothing depends on the order of the input.
+
+    Attributes
+    ----------
+    centres : DataFrame, K rows
+        ``centre_id`` (sorted, unique) and, where known, name, operator, cni, rural.
+    period : Period or None
+        What the months and costs cover; None for a reduced table of one's own.
+    person : int64, shape (n,)
+        Number of the person, 0..P-1 in the order of person_id; a mover has several rows.
+    centre : int32, shape (n,)
+        Row of ``centres``.
+    sex : uint8, shape (n,)
+        0 = K (woman), 1 = M (man).
+    band : uint8, shape (n,)
+        Index of the 5-year age band, 0..20.
+    months : float64, shape (n,)
+        Listed person-months.
+    cost : float64, shape (n,)
+        SEK, whole amount (before cost responsibility) in the cost base chosen.
+    conditions : tuple of str, length C
+    flags : mapping from rule ("dispensed", "listed") to bool, shape (n, C)
+    weight : float64, shape (n,), or None
+        Survey weight; multiplies months in fit and measures.
+    fit_cost : float64, shape (n,), or None
+        Cost to fit on where it differs from the cost to settle (for example capped), SEK.
+    borne_cost : float64, shape (K,), or None
+        SEK borne by each centre where that is not the cost of its listed persons
+        (setting ``borne_by = prescriber``).
+    counts : mapping
+        Rows and persons left out or noticed, by kind.
+    """
+
+    centres: pd.DataFrame
+    period: Period | None
+    person: np.ndarray
+    centre: np.ndarray
+    sex: np.ndarray
+    band: np.ndarray
+    months: np.ndarray
+    cost: np.ndarray
+    conditions: tuple[str, ...]
+    flags: Mapping[str, np.ndarray]
+    weight: np.ndarray | None = None
+    fit_cost: np.ndarray | None = None
+    borne_cost: np.ndarray | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_centres(self) -> int:
+        return len(self.centres)
+
+    @property
+    def centre_ids(self) -> np.ndarray:
+        return self.centres["centre_id"].to_numpy()
+
+    @property
+    def cell(self) -> np.ndarray:
+        """Age band × sex as one number 0..41 (band * 2 + sex), shape (n,)."""
+        return self.band.astype(np.int64) * 2 + self.sex
+
+    @property
+    def exposure(self) -> np.ndarray:
+        """Months times weight, shape (n,): what every mean is weighted with."""
+        return self.months if self.weight is None else self.months * self.weight
+
+    def rows(self, keep: np.ndarray) -> Cohort:
+        """The same cohort with only the rows in ``keep`` (a mask or indices); all centres stay."""
+        cut = {name: None if (v := getattr(self, name)) is None else v[keep]
+               for name in ("person", "centre", "sex", "band", "months", "cost", "weight", "fit_cost")}
+        return replace(self, **cut, flags={rule: f[keep] for rule, f in self.flags.items()}, borne_cost=None)
+
+    def totals(self, rule: str | None = None) -> CentreTotals:
+        """Sums per centre of the design columns and of cost; enough to settle any amount table."""
+        K, e = self.n_centres, self.exposure
+        cost = self.cost if self.weight is None else self.cost * self.weight
+        cells = np.bincount(self.centre * np.int64(N_CELLS) + self.cell, weights=e, minlength=K * N_CELLS)
+        flagged = np.zeros((K, len(self.conditions) if rule else 0))
+        if rule:
+            for c in range(len(self.conditions)):
+                on = self.flags[rule][:, c]
+                flagged[:, c] = np.bincount(self.centre[on], weights=e[on], minlength=K)
+        listed_cost = np.bincount(self.centre, weights=cost, minlength=K)
+        return CentreTotals(
+            centre_ids=self.centre_ids,
+            months_by_cell=cells.reshape(K, N_CELLS),
+            conditions=self.conditions if rule else (),
+            flagged_months=flagged,
+            cost=listed_cost if self.borne_cost is None else self.borne_cost,
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """The cohort as a tidy frame (flags of every rule as columns ``rule:condition``)."""
+        frame = pd.DataFrame({
+            "person": self.person, "centre_id": self.centre_ids[self.centre],
+            "sex": np.array(["K", "M"])[self.sex], "age_band": np.array(BAND_LABELS)[self.band],
+            "months": self.months, "cost": self.cost,
+        })
+        for rule, f in self.flags.items():
+            for c, name in enumerate(self.conditions):
+                frame[f"{rule}:{name}"] = f[:, c]
+        return frame
+
+    def _repr_html_(self) -> str:
+        what = f"{self.period}" if self.period else "a reduced table"
+        return (f"<b>Cohort</b> {what}: {len(np.unique(self.person)):,} persons, {self.n_centres} centres, "
+                f"{self.months.sum():,.0f} listed months, {self.cost.sum() / 1e6:,.1f} MSEK, "
+                f"{len(self.conditions)} conditions")
+
+
+@dataclass(frozen=True)
+class CentreTotals:
+    """Sums per centre: what is left when persons have been added up.
+
+    Attributes
+    ----------
+    centre_ids : shape (K,)
+    months_by_cell : float64, shape (K, 42)
+        Listed months per age band × sex, column band * 2 + sex.
+    conditions : tuple of str, length C
+    flagged_months : float64, shape (K, C)
+        Listed months of persons who carry each flag.
+    cost : float64, shape (K,)
+        SEK borne by the centre before cost responsibility.
+    """
+
+    centre_ids: np.ndarray
+    months_by_cell: np.ndarray
+    conditions: tuple[str, ...]
+    flagged_months: np.ndarray
+    cost: np.ndarray
+
+    @property
+    def months(self) -> np.ndarray:
+        """Listed months per centre, shape (K,)."""
+        return self.months_by_cell.sum(axis=1)

@@ -1,0 +1,152 @@
+"""Settlement: amounts × cohort → what each centre gets, pays and is left with.
+
+Notation of the method: reimbursement R_k = φ Σ e x'β, net N_k = R_k − α C_k, and the net per listed
+month n_k = N_k / Σ e. One factor φ per model closes ΣR to the budget; centres are settled in whole
+öre by largest remainder, so that the payments sum to the budget exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.amounts import AmountTable
+from lakemedelsmodell.data.cohort import CentreTotals, Cohort
+
+
+def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
+    """Whole numbers that sum to ``total`` and lie less than one from the proportional shares.
+
+    ``shares`` are non-negative and not all 0. Ties go to the earlier entry. (Hamilton's method.)
+    """
+    shares = np.asarray(shares, dtype=np.float64)
+    if (shares < 0).any() or shares.sum() <= 0:
+        raise ValueError("shares must be non-negative and not all zero")
+    exact = shares * (total / shares.sum())
+    whole = np.floor(exact).astype(np.int64)
+    left = total - int(whole.sum())
+    order = np.argsort(-(exact - whole), kind="stable")
+    if left < 0:  # floating error in a huge total: take back from the smallest remainders
+        whole[order[left:]] -= 1
+    else:
+        whole[order[:left]] += 1
+    return whole
+
+
+def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.ndarray:
+    """ΣR_k before φ, SEK, shape (K,).
+
+    Raises ValueError when someone is listed in a cell for which no amount is known, or when the
+    totals lack a condition the amounts pay for.
+    """
+    if amounts.conditions and amounts.conditions != totals.conditions:
+        raise ValueError(f"amounts pay for {amounts.conditions}, the cohort has {totals.conditions}")
+    cells = amounts.cells.reshape(-1)
+    missing = np.isnan(cells) & (totals.months_by_cell.sum(axis=0) > 0)
+    if missing.any():
+        raise ValueError(f"no amount for the age band × sex cells {np.flatnonzero(missing).tolist()}, but persons are listed there")
+    pay = totals.months_by_cell @ np.nan_to_num(cells)
+    if amounts.conditions:
+        pay = pay + totals.flagged_months @ amounts.add_ons
+    return pay
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What each of K centres gets and pays under one model.
+
+    Attributes
+    ----------
+    model : str
+    centre_ids : shape (K,)
+    months : float64, shape (K,)
+        Listed months.
+    reimbursement_ore : int64, shape (K,)
+        Öre; sums to ``budget_ore``.
+    unscaled_sek : float64, shape (K,)
+        Reimbursement before φ and öre, SEK.
+    cost_sek : float64, shape (K,)
+        Whole cost of the centre's patients, SEK.
+    cost_responsibility : float
+        α, the share of cost a centre carries.
+    phi : float
+        Budget over unscaled reimbursement.
+    budget_ore : int
+    """
+
+    model: str
+    centre_ids: np.ndarray
+    months: np.ndarray
+    reimbursement_ore: np.ndarray
+    unscaled_sek: np.ndarray
+    cost_sek: np.ndarray
+    cost_responsibility: float
+    phi: float
+    budget_ore: int
+
+    @property
+    def reimbursement_sek(self) -> np.ndarray:
+        return self.reimbursement_ore / 100
+
+    @property
+    def own_cost_sek(self) -> np.ndarray:
+        """α C_k, SEK, shape (K,)."""
+        return self.cost_responsibility * self.cost_sek
+
+    @property
+    def net_sek(self) -> np.ndarray:
+        """Reimbursement less own cost, SEK, shape (K,)."""
+        return self.reimbursement_sek - self.own_cost_sek
+
+    @property
+    def net_per_month(self) -> np.ndarray:
+        """n_k, SEK per listed month, shape (K,); nan for a centre without listed months."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.months > 0, self.net_sek / self.months, np.nan)
+
+    @property
+    def unscaled_net_per_month(self) -> np.ndarray:
+        """Net per listed month had the amounts been paid as they stand (φ = 1), SEK, shape (K,)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.months > 0, (self.unscaled_sek - self.own_cost_sek) / self.months, np.nan)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per centre, columns as in centres.csv (without the name)."""
+        return pd.DataFrame({
+            "centre_id": self.centre_ids, "model": self.model, "listed_months": self.months,
+            "reimbursement_sek": self.reimbursement_sek, "cost_sek": self.cost_sek,
+            "own_cost_sek": self.own_cost_sek, "net_sek": self.net_sek,
+            "net_sek_per_listed_month": self.net_per_month,
+        })
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False, float_format=lambda v: f"{v:,.2f}", max_rows=20)
+
+
+def cost_budget_ore(totals: CentreTotals, cost_responsibility: float) -> int:
+    """The headline budget in öre: α × the paid period's cost."""
+    return round(cost_responsibility * float(totals.cost.sum()) * 100)
+
+
+def settle(amounts: AmountTable, cohort: Cohort | CentreTotals, cost_responsibility: float,
+           budget_sek: float | None = None) -> Settlement:
+    """Pay every centre by ``amounts`` and close the sum to the budget.
+
+    Parameters
+    ----------
+    amounts : AmountTable
+    cohort : Cohort or CentreTotals of the paid period
+    cost_responsibility : α in (0, 1]
+    budget_sek : SEK to share out; None = α × the period's cost (the headline budget)
+    """
+    totals = cohort.totals(amounts.rule) if isinstance(cohort, Cohort) else cohort
+    budget = cost_budget_ore(totals, cost_responsibility) if budget_sek is None else round(budget_sek * 100)
+    unscaled = unscaled_reimbursement(amounts, totals)
+    return Settlement(
+        model=amounts.model, centre_ids=totals.centre_ids, months=totals.months,
+        reimbursement_ore=largest_remainder(unscaled, budget), unscaled_sek=unscaled,
+        cost_sek=totals.cost, cost_responsibility=cost_responsibility,
+        phi=budget / 100 / float(unscaled.sum()), budget_ore=budget,
+    )
