@@ -123,6 +123,11 @@ class FeeStaircase:
     source: str
     confidence: str
 
+    def __post_init__(self) -> None:
+        shares = [share for _, share in self.steps]
+        if shares != sorted(shares, reverse=True):
+            raise ValueError(f"the patient's share must fall from step to step, not {shares}")
+
     def patient_fee(self, cumulative_gross: np.ndarray | float) -> np.ndarray:
         """SEK the patient has paid when gross cost in the period has reached ``cumulative_gross`` SEK; same shape."""
         gross = np.asarray(cumulative_gross, dtype=np.float64)
