@@ -82,7 +82,7 @@ def test_nothing_dispensed_costs_nothing():
 
 
 def plain_reading(rows, staircases, opening):
-    """Row by row, as the law reads. ``rows``: (person, day, gross öre, free); ``opening``: {person: (end, gross öre)}."""
+    """Row by row, as the law reads: (person, day, gross öre, free), with ``opening`` = {person: (end, gross öre)}."""
     region, end, began, spent = [], {}, {}, {}
     for p, (until, gross) in opening.items():
         end[p], began[p], spent[p] = until, until - PERIOD_DAYS, gross
@@ -109,9 +109,9 @@ OPENINGS = st.lists(st.tuples(st.integers(FIRST_DAY - 100, FIRST_DAY + 400), st.
 @given(ROWS, OPENINGS | st.none())
 def test_the_kernel_agrees_with_a_plain_reading_of_the_rule(rows, openings):
     rows = sorted(rows, key=lambda r: r[:2])
-    person, day, gross, free = (np.array([r[i] for r in rows], dtype=t) for i, t in enumerate((int, int, np.int64, bool)))
+    person, day, gross, free = (np.array([r[i] for r in rows], dtype=int) for i in range(4))
     ends, carried = (None, None) if openings is None else (np.array(v) for v in zip(*openings, strict=True))
-    paid = region_cost(person, day, gross, free, fee_staircases(), ends, carried)
+    paid = region_cost(person, day, gross, free.astype(bool), fee_staircases(), ends, carried)
     assert paid.tolist() == plain_reading(rows, fee_staircases(), dict(enumerate(openings or ())))
 
 

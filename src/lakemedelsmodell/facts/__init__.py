@@ -1,12 +1,11 @@
 """Dated published values and starting values, each with its unit, source and confidence.
 
 Every table is a CSV beside this file, described in ``sources.toml``; every row a reader returns carries ``valid_from``,
-``source`` and ``confidence``. Units of the columns: :func:`units`.
+``source`` and ``confidence``. Units of the columns: :func:`about`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -20,7 +19,7 @@ from lakemedelsmodell.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lakemedelsmodell.facts.tables import DrugGroup, Marker
+    from lakemedelsmodell.facts.tables import About, DrugGroup, Marker
 
 BAND_FROM: tuple[int, ...] = tuple(range(0, 101, 5))
 """First age of each of the 21 five-year bands; the last is 100 and older."""
@@ -34,11 +33,13 @@ SEXES: tuple[str, str] = ("K", "M")
 N_CELLS = len(BAND_FROM) * len(SEXES)
 
 
-def units(table: str) -> Mapping[str, str]:
-    """Unit of every number in the packaged table ``table``, by column (of a profile: by its prefix)."""
+def about(table: str) -> About:
+    """Title of the packaged table ``table``, the unit of its numbers by column (a profile's by its prefix), and date,
+    source and confidence where they hold for the whole table.
+    """
     from lakemedelsmodell.facts import tables
 
-    return tables.about()[table].units
+    return tables.about()[table]
 
 
 @cache
@@ -61,7 +62,7 @@ def read(table: str) -> pd.DataFrame:
 
 
 def profile(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """The columns ``name``_K_0-9 … ``name``_M_90+ of a fact table, float64, shape (rows, 2 sexes, 10 ten-year bands)."""
+    """Columns ``name``_K_0-9 … ``name``_M_90+ of a fact table, float64, shape (rows, 2 sexes, 10 ten-year bands)."""
     from lakemedelsmodell.facts import tables
 
     columns = [f"{name}_{cell}" for cell in tables.PROFILE_CELLS]
@@ -85,17 +86,18 @@ def age_sex_table(year: int) -> pd.DataFrame:
     valid_from, unit, source, confidence; 42 rows by age, then sex. UserError for a year that is not packaged.
     """
     if year not in published_years():
-        raise UserError(f"there is no published table for {year}. Choose one of {', '.join(map(str, published_years()))}.")
+        known = ", ".join(map(str, published_years()))
+        raise UserError(f"there is no published table for {year}. Choose one of {known}.")
     frame = read("age_sex_table").query("year == @year").sort_values(["age_from", "sex"], ignore_index=True)
     frame["age_to"] = frame["age_to"].astype("Int64")
     frame["age_band"] = np.array(BAND_LABELS)[frame["age_from"] // 5]
-    frame["unit"] = units("age_sex_table")["sek_per_month"]
+    frame["unit"] = about("age_sex_table").units["sek_per_month"]
     return frame[["year", "sex", "age_from", "age_to", "age_band", "sek_per_month", "cost_responsibility",
                   "valid_from", "unit", "source", "confidence"]]
 
 
 def cost_responsibility(day: date) -> float:
-    """Share of its patients' drug cost a centre carries on ``day``; before the first known date, the first known share."""
+    """Share of its patients' drug cost a centre carries on ``day``; the first known share holds before its date too."""
     known = _frame("cost_responsibility")
     before = known.loc[known["valid_from"] <= day, "cost_responsibility"]
     return float(before.iloc[-1] if len(before) else known["cost_responsibility"].iloc[0])
@@ -145,9 +147,9 @@ def fee_staircases() -> tuple[FeeStaircase, ...]:
     rows = tables.read_rows("fee_staircases", tables.FeeStep)
     by_date = [list(steps) for _, steps in groupby(rows, key=lambda row: row.valid_from)]
     return tuple(FeeStaircase(
-        valid_from=steps[0].valid_from, cap_sek=steps[0].cap_sek, source=steps[0].source, confidence=steps[0].confidence,
-        steps=tuple((s.up_to_gross_sek, s.patient_share_percent / 100) for s in steps),
-    ) for steps in by_date)
+        valid_from=first.valid_from, cap_sek=first.cap_sek, source=first.source, confidence=first.confidence,
+        steps=tuple((s.up_to_gross_sek, s.patient_share_percent / 100) for s in (first, *rest)),
+    ) for first, *rest in by_date)
 
 
 def listed_population() -> pd.DataFrame:

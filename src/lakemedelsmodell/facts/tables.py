@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -19,8 +19,8 @@ PROFILE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "7
 PROFILE_CELLS = tuple(f"{sex}_{band}" for sex in "KM" for band in PROFILE_BANDS)
 
 
-def _words(text: object) -> object:
-    return tuple(text.split()) if isinstance(text, str) else text
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple((text or "").split())
 
 
 def _not_blank(text: str) -> str:
@@ -45,7 +45,7 @@ class Strict(BaseModel):
 
 
 class About(Strict):
-    """What ``sources.toml`` says of a table. ``valid_from``, ``source`` and ``confidence`` are left out where rows differ."""
+    """What ``sources.toml`` says of a table; ``valid_from``, ``source``, ``confidence`` only where all rows share them."""
 
     title: Text
     units: Mapping[str, Text]
@@ -97,8 +97,8 @@ class ListedPopulation(SourcedRow):
 class DrugGroup(Row):
     """A group of drugs by ATC, with its users and costs in Skåne.
 
-    ``prev_per_1000`` holds users per 1000 inhabitants, women by ten-year band, then men. A group without ``atc_include``
-    is all other drugs. ``model_use`` is how the group was first suggested to serve a payment model.
+    ``prev_per_1000`` holds users per 1000 inhabitants, women by ten-year band, then men. A group without
+    ``atc_include`` is all other drugs. ``model_use`` is how it was first suggested to serve a payment model.
     """
 
     drug_group: Text
@@ -222,7 +222,7 @@ def fold_profiles(row: Mapping[str, str | None]) -> dict[str, Any]:
     return folded
 
 
-def checked_rows(model: type[R], table: About, lines: list[Mapping[str, str | None]]) -> tuple[R, ...]:
+def checked_rows(model: type[R], table: About, lines: Sequence[Mapping[str, str | None]]) -> tuple[R, ...]:
     """Every line as a ``model``; pydantic.ValidationError on an unknown, missing, doubly given or impossible value."""
     common = table.model_dump(include={"valid_from", "source", "confidence"}, exclude_none=True)
     if doubly := common.keys() & (lines[0].keys() if lines else ()):
@@ -232,10 +232,9 @@ def checked_rows(model: type[R], table: About, lines: list[Mapping[str, str | No
 
 @cache
 def read_rows(name: str, model: type[R]) -> tuple[R, ...]:
-    """The packaged table ``name``.csv, in its own order. An empty field is unknown (None; no words in a list of words)."""
+    """The packaged table ``name``.csv, in its own order. An empty field is unknown: None."""
     text = resources.files(__package__).joinpath(f"{name}.csv").read_text(encoding="utf-8")
-    lines = [{k: v or (None if k not in ("atc_include", "atc_exclude", "yields_to") else "") for k, v in line.items()}
-             for line in csv.DictReader(text.splitlines())]
+    lines = [{column: value or None for column, value in line.items()} for line in csv.DictReader(text.splitlines())]
     return checked_rows(model, about()[name], lines)
 
 
