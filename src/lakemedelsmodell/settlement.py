@@ -36,7 +36,7 @@ def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
 
 
 def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.ndarray:
-    """ΣR_k before φ, SEK, shape (K,).
+    """R_k = Σ e x'β before φ, SEK, shape (K,). A condition whose add-on was never set pays nothing.
 
     Raises ValueError when someone is listed in a cell for which no amount is known, or when the
     totals lack a condition the amounts pay for.
@@ -49,7 +49,7 @@ def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.nda
         raise ValueError(f"no amount for the age band × sex cells {np.flatnonzero(missing).tolist()}, but persons are listed there")
     pay = totals.months_by_cell @ np.nan_to_num(cells)
     if amounts.conditions:
-        pay = pay + totals.flagged_months @ amounts.add_ons
+        pay = pay + totals.flagged_months @ amounts.paid_add_ons
     return pay
 
 
@@ -94,6 +94,11 @@ class Settlement:
     def own_cost_sek(self) -> np.ndarray:
         """α C_k, SEK, shape (K,)."""
         return self.cost_responsibility * self.cost_sek
+
+    @property
+    def own_cost_per_month(self) -> float:
+        """αC̄ over all centres, SEK per listed month."""
+        return float(self.own_cost_sek.sum() / self.months.sum())
 
     @property
     def net_sek(self) -> np.ndarray:
@@ -142,11 +147,21 @@ def settle(amounts: AmountTable, cohort: Cohort | CentreTotals, cost_responsibil
     budget_sek : SEK to share out; None = α × the period's cost (the headline budget)
     """
     totals = cohort.totals(amounts.rule) if isinstance(cohort, Cohort) else cohort
+    return close_to_budget(amounts.model, totals, unscaled_reimbursement(amounts, totals), cost_responsibility, budget_sek)
+
+
+def close_to_budget(model: str, totals: CentreTotals, unscaled_sek: np.ndarray, cost_responsibility: float,
+                    budget_sek: float | None = None) -> Settlement:
+    """Scale what the centres would get (SEK, shape (K,)) by one φ to the budget, in whole öre.
+
+    Raises ValueError for a budget, or amounts, that come to nothing or less.
+    """
     budget = cost_budget_ore(totals, cost_responsibility) if budget_sek is None else round(budget_sek * 100)
-    unscaled = unscaled_reimbursement(amounts, totals)
+    if budget <= 0:
+        raise ValueError(f"a budget of {budget / 100:.2f} SEK cannot be shared out")
     return Settlement(
-        model=amounts.model, centre_ids=totals.centre_ids, months=totals.months,
-        reimbursement_ore=largest_remainder(unscaled, budget), unscaled_sek=unscaled,
+        model=model, centre_ids=totals.centre_ids, months=totals.months,
+        reimbursement_ore=largest_remainder(unscaled_sek, budget), unscaled_sek=unscaled_sek,
         cost_sek=totals.cost, cost_responsibility=cost_responsibility,
-        phi=budget / 100 / float(unscaled.sum()), budget_ore=budget,
+        phi=budget / 100 / float(unscaled_sek.sum()), budget_ore=budget,
     )
