@@ -70,8 +70,9 @@ class Explanation:
         return "\n".join([f"{_MODEL[self.lang]}: {self.model}", *(f"  {a:<{left}}  {b:>{right}}" for a, b in rows)])
 
     def _repr_html_(self) -> str:
-        body = "".join(f"<tr><td style='text-align:left'>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in self._rows())
-        return f"<table><caption>{_MODEL[self.lang]}: {escape(self.model)}</caption>{body}</table>"
+        rows = "".join(f"<tr><td style='text-align:left'>{escape(label)}</td><td>{amount}</td></tr>"
+                       for label, amount in self._rows())
+        return f"<table><caption>{_MODEL[self.lang]}: {escape(self.model)}</caption>{rows}</table>"
 
 
 _SWEDISH = str.maketrans({",": "\u00a0", ".": ","})
@@ -175,7 +176,8 @@ class AmountTable:
             raise UserError(f"Sex {sex!r} is not known. Write K (woman) or M (man).")
         held = list(dict.fromkeys(conditions))
         if self.conditions and (unknown := [c for c in held if c not in self.conditions]):
-            raise UserError(f"{self.model} has no condition {', '.join(unknown)}. It has: {', '.join(self.conditions)}.")
+            raise UserError(
+                f"{self.model} has no condition {', '.join(unknown)}. It has: {', '.join(self.conditions)}.")
         labels = self._labels(lang)
         band = band_of(age)
         years = f"{BAND_FROM[band]}–{BAND_FROM[band] + 4}" if band < len(BAND_FROM) - 1 else f"{BAND_FROM[band]}+"
@@ -204,9 +206,11 @@ class AmountTable:
         """One row per amount, columns :data:`AMOUNT_COLUMNS`; kind is ``age_sex`` or ``condition``."""
         import pandas as pd
 
-        rows = [("age_sex", BAND_LABELS[b], sex, start, start + 4 if b < len(BAND_FROM) - 1 else None, self.cells[b, s])
-                for b, start in enumerate(BAND_FROM) for s, sex in enumerate(SEXES)]
-        rows += [("condition", name, None, None, None, sek) for name, sek in zip(self.conditions, self.add_ons, strict=True)]
+        last = len(BAND_FROM) - 1
+        rows: list[tuple] = [
+            ("age_sex", BAND_LABELS[b], sex, start, start + 4 if b < last else None, self.cells[b, s])
+            for b, start in enumerate(BAND_FROM) for s, sex in enumerate(SEXES)]
+        rows += [("condition", c, None, None, None, sek) for c, sek in zip(self.conditions, self.add_ons, strict=True)]
         frame = pd.DataFrame(rows, columns=["kind", "name", "sex", "age_from", "age_to", "sek_per_month"])
         frame = frame.astype({"age_from": "Int64", "age_to": "Int64", "sek_per_month": float})
         frame.insert(0, "model", self.model)
@@ -246,13 +250,13 @@ def published_table(year: int = 2026) -> AmountTable:
 
     Raises UserError for a year that is not packaged (2025 and 2026 are).
     """
-    if year not in facts.published_years():
-        raise UserError(f"There is no published table for {year}. Packaged: {', '.join(map(str, facts.published_years()))}.")
+    if year not in (years := facts.published_years()):
+        raise UserError(f"There is no published table for {year}. Packaged: {', '.join(map(str, years))}.")
     table = facts.age_sex_table(year)
     cells = np.full((len(BAND_FROM), len(SEXES)), np.nan)
     cells[table["age_from"].to_numpy() // 5, [SEXES.index(s) for s in table["sex"]]] = table["sek_per_month"]
-    first = table.iloc[0]
-    return AmountTable("age_sex_published", cells, valid_from=_as_date(first["valid_from"]), source=str(first["source"]))
+    return AmountTable("age_sex_published", cells, valid_from=_as_date(table["valid_from"].iloc[0]),
+                       source=str(table["source"].iloc[0]))
 
 
 def _as_date(value: object) -> date | None:
@@ -320,7 +324,7 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
         else:
             at = BAND_FROM.index(int(row["age_from"])), SEXES.index(row["sex"])
             if not math.isnan(cells[at]):
-                problems.append(bad("age_from", "the band and sex has two amounts", "Keep one row per model, band and sex."))
+                problems.append(bad("age_from", "the cell has two amounts", "Keep one row per model, band and sex."))
             cells[at] = sek
     if problems:
         raise DataError(problems)

@@ -14,6 +14,8 @@ import pandas as pd
 
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import CentreTotals, Cohort
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.facts import BAND_LABELS, SEXES
 
 
 def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
@@ -38,15 +40,18 @@ def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
 def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.ndarray:
     """R_k = Σ e x'β before φ, SEK, shape (K,). A condition whose add-on was never set pays nothing.
 
-    Raises ValueError when someone is listed in a cell for which no amount is known, or when the
-    totals lack a condition the amounts pay for.
+    Raises UserError when someone is listed in a cell for which no amount is known, or when the amounts
+    pay for other conditions than the totals have.
     """
     if amounts.conditions and amounts.conditions != totals.conditions:
-        raise ValueError(f"amounts pay for {amounts.conditions}, the cohort has {totals.conditions}")
+        raise UserError(f"The amounts of {amounts.model} pay for {', '.join(amounts.conditions)}, but the cohort has "
+                        f"{', '.join(totals.conditions)}. Use amounts and flags of the same condition list.")
     cells = amounts.cells.reshape(-1)
     missing = np.isnan(cells) & (totals.months_by_cell.sum(axis=0) > 0)
     if missing.any():
-        raise ValueError(f"no amount for the age band × sex cells {np.flatnonzero(missing).tolist()}, but persons are listed there")
+        band, sex = divmod(int(np.flatnonzero(missing)[0]), len(SEXES))
+        raise UserError(f"The amounts of {amounts.model} lack {missing.sum()} cells where persons are listed, first "
+                        f"{BAND_LABELS[band]} {SEXES[sex]}. Add the amounts.")
     pay = totals.months_by_cell @ np.nan_to_num(cells)
     if amounts.conditions:
         pay = pay + totals.flagged_months @ amounts.paid_add_ons
@@ -147,18 +152,21 @@ def settle(amounts: AmountTable, cohort: Cohort | CentreTotals, cost_responsibil
     budget_sek : SEK to share out; None = α × the period's cost (the headline budget)
     """
     totals = cohort.totals(amounts.rule) if isinstance(cohort, Cohort) else cohort
-    return close_to_budget(amounts.model, totals, unscaled_reimbursement(amounts, totals), cost_responsibility, budget_sek)
+    unscaled = unscaled_reimbursement(amounts, totals)
+    return close_to_budget(amounts.model, totals, unscaled, cost_responsibility, budget_sek)
 
 
 def close_to_budget(model: str, totals: CentreTotals, unscaled_sek: np.ndarray, cost_responsibility: float,
                     budget_sek: float | None = None) -> Settlement:
     """Scale what the centres would get (SEK, shape (K,)) by one φ to the budget, in whole öre.
 
-    Raises ValueError for a budget, or amounts, that come to nothing or less.
+    Raises UserError for a budget, or reimbursements, that come to nothing or less.
     """
     budget = cost_budget_ore(totals, cost_responsibility) if budget_sek is None else round(budget_sek * 100)
     if budget <= 0:
-        raise ValueError(f"a budget of {budget / 100:.2f} SEK cannot be shared out")
+        raise UserError(f"A budget of {budget / 100:.2f} SEK cannot be shared out. Is there any cost in the period?")
+    if unscaled_sek.sum() <= 0:
+        raise UserError(f"The amounts of {model} come to nothing here, so they cannot share out a budget.")
     return Settlement(
         model=model, centre_ids=totals.centre_ids, months=totals.months,
         reimbursement_ore=largest_remainder(unscaled_sek, budget), unscaled_sek=unscaled_sek,

@@ -58,8 +58,9 @@ class Comparison:
 
     def to_frame(self) -> pd.DataFrame:
         """Tidy: model, measure, value. Money in SEK per listed month."""
-        rows = [(model, measure, value) for model in self.models for measure, value in
-                {"phi": self.settlements[model].phi, **asdict(self.fits[model]), **self.spreads[model].measures()}.items()]
+        by_model = {m: {"phi": self.settlements[m].phi, **asdict(self.fits[m]), **self.spreads[m].measures()}
+                    for m in self.models}
+        rows = [(model, measure, value) for model, values in by_model.items() for measure, value in values.items()]
         return pd.DataFrame(rows, columns=["model", "measure", "value"])
 
     def contrasts_frame(self) -> pd.DataFrame:
@@ -75,7 +76,8 @@ class Comparison:
 
         Without names the models of the first contrast, or the last and the first model.
         """
-        headline = (self.contrasts[0].model, self.contrasts[0].against) if self.contrasts else (self.models[-1], self.models[0])
+        last, first = self.models[-1], self.models[0]
+        headline = (self.contrasts[0].model, self.contrasts[0].against) if self.contrasts else (last, first)
         model, against = model or headline[0], against or headline[1]
         if ax is None:
             import matplotlib.pyplot as plt
@@ -94,7 +96,8 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         wide = self.to_frame().pivot(index="model", columns="measure", values="value").loc[list(self.models)]
-        wide = wide[["r2", "cpm", "mae", "phi", "sd", "weighted_sd", "p90_p10", "share_positive", "within_2pct", "min", "max"]]
+        wide = wide[["r2", "cpm", "mae", "phi", "sd", "weighted_sd", "p90_p10", "share_positive", "within_2pct", "min",
+                     "max"]]
         said = "".join(
             f"<p>SD of {escape(c.model)} over SD of {escape(c.against)}: {c.sd_ratio:.3f} "
             f"(95 % {np.exp(c.ci_low):.3f} to {np.exp(c.ci_high):.3f}); randomly composed lists would give "
@@ -104,7 +107,8 @@ class Comparison:
 
 def compare(payers: Mapping[str, AmountTable | OutOfFold] | Iterable[AmountTable | OutOfFold], cohort: Cohort,
             cost_responsibility: float, budget_sek: float | None = None, *,
-            contrasts: Iterable[tuple[str, str]] | None = None, resamples: int = 2000, seed: int = 20260507) -> Comparison:
+            contrasts: Iterable[tuple[str, str]] | None = None,
+            resamples: int = 2000, seed: int = 20260507) -> Comparison:
     """Pay the cohort by each model, on the same budget, and measure.
 
     Parameters
@@ -151,7 +155,8 @@ def compare(payers: Mapping[str, AmountTable | OutOfFold] | Iterable[AmountTable
     return Comparison(
         tables={name: _table(p) for name, p in named.items()}, settlements=settlements, fits=fits,
         spreads={name: spread(s.net_per_month, s.months, s.own_cost_per_month) for name, s in settlements.items()},
-        unscaled_spreads={name: spread(s.unscaled_net_per_month, s.months, s.own_cost_per_month) for name, s in settlements.items()},
+        unscaled_spreads={name: spread(s.unscaled_net_per_month, s.months, s.own_cost_per_month)
+                          for name, s in settlements.items()},
         contrasts=tuple(contrast(settlements[m], settlements[a], fits[m].r2, fits[a].r2, resamples=resamples, seed=seed)
                         for m, a in contrasts),
         groups=predictive_ratios(cohort, paid, cost_responsibility),

@@ -67,7 +67,8 @@ def contrast(model: Settlement, against: Settlement, r2_model: float, r2_against
     low, high = bca_interval(n1, n0, resamples=resamples, seed=seed)
     rho = _correlation(n1, n0)
     return Contrast(
-        model=model.model, against=against.model, log_sd_ratio=delta, ci_low=low, ci_high=high, sd_ratio=float(np.exp(delta)),
+        model=model.model, against=against.model,
+        log_sd_ratio=delta, ci_low=low, ci_high=high, sd_ratio=float(np.exp(delta)),
         random_list_ratio=float(np.sqrt((1 - r2_model) / (1 - r2_against))) if r2_against < 1 else np.nan,
         se_check=float(np.sqrt(max(0.0, 1 - rho**2) / (len(n1) - 1))) if len(n1) > 1 else np.nan,
         correlation=rho,

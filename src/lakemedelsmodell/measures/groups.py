@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,13 @@ def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
     bounds = np.searchsorted(cohort.band[by_band], np.arange(len(BAND_FROM) + 1))
     for band, label in enumerate(BAND_LABELS):
         yield f"age:{label}", by_band[bounds[band]:bounds[band + 1]]
-    flags = cohort.flags.get("dispensed")
-    for c, name in enumerate(cohort.conditions if flags is not None else ()):
-        yield f"condition:{name}", np.flatnonzero(flags[:, c])
+    if (flags := cohort.flags.get("dispensed")) is not None:
+        for c, name in enumerate(cohort.conditions):
+            yield f"condition:{name}", np.flatnonzero(flags[:, c])
 
 
-def predictive_ratios(cohort: Cohort, paid_per_month: dict[str, np.ndarray], cost_responsibility: float) -> pd.DataFrame:
+def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray],
+                      cost_responsibility: float) -> pd.DataFrame:
     """ΣR / ΣαC per model and group, with a 95 % interval.
 
     The interval is that of a ratio of sums over centres (linearised, centres independent); with fewer
@@ -59,6 +60,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: dict[str, np.ndarray], cos
             apart = np.bincount(cluster, paid - ratio * spent)
             n = np.count_nonzero(np.bincount(cluster))
             half = 1.96 * np.sqrt(n / (n - 1) * (apart @ apart)) / cost if n > 1 and cost > 0 else np.nan
-            found.append((model, group, persons, months, ratio, ratio - half, ratio + half, (paid.sum() - cost) / months))
+            found.append((model, group, persons, months, ratio, ratio - half, ratio + half,
+                          (paid.sum() - cost) / months))
     return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
                                         "under_compensation_sek"])

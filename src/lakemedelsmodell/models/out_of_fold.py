@@ -85,6 +85,6 @@ def out_of_fold(model: LeastSquares, cohort: Cohort, cost_responsibility: float,
         per_row[rows] = table.per_month(cell[rows], None if flags is None else flags[rows])
     if (unset := np.isnan(per_row)).any():
         sex = SEXES[cohort.sex[np.flatnonzero(unset)[0]]]
-        raise DataError(Problem("cohort", f"all persons of sex {sex} are in one centre, so no other centre can set their amount",
-                                "Give a cohort where each sex is listed at two centres or more.", column="sex", value=sex))
+        raise DataError(Problem("cohort", "all persons of this sex are in one centre, so no other can set their amount",
+                                "Give a cohort where each sex is listed at two centres or more.", None, "sex", sex))
     return OutOfFold(model.table(whole.xtx[0], whole.xty[0], cohort, cost_responsibility), per_row, fold)
