@@ -1,0 +1,83 @@
+"""A wrong call is answered with what would be right, and exit code 2; help is instant."""
+
+import csv
+import io
+import json
+import time
+
+import pytest
+
+COMMANDS = ("table", "simulate", "evaluate", "flags", "check", "explain")
+
+
+def test_version(command):
+    assert command("--version").stdout.startswith("lakemedelsmodell 0.")
+
+
+def test_help_is_instant(command):
+    command("--help")
+    began = time.perf_counter()
+    done = command("--help")
+    assert time.perf_counter() - began < 1.0
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(command, name):
+    done = command(name, "--help")
+    assert done.returncode == 0
+    assert f"python -m lakemedelsmodell {name}" in done.stdout.replace("\n", " ")
+    assert "Example:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["table", "--year", "2019"], "2025, 2026"),
+        (["simulate", "skane_2026h2"], "skane_2026h1"),
+        (["simulate", "--scale", "0"], "--scale 0"),
+        (["simulate", "--scale", "nan"], "--scale nan"),
+        (["evaluate"], "--cohort"),
+        (["evaluate", "here", "--cohort", "there"], "either"),
+        (["evaluate", "here", "--settings", "nowhere.toml"], "nowhere.toml"),
+        (["evaluate", "here", "--period", "spring"], "2026-01..2026-06"),
+        (["flags", "here", "--conditions", "skane_wid", "--out", "flags.csv"], "skane_wide"),
+        (["flags", "here", "--conditions", "skane_wide", "--out", "flags.doc"], ".csv or .parquet"),
+        (["flags", "here", "--conditions", "skane_wide", "--out", "flags.csv", "--from", "1 maj"], "2025-01-31"),
+        (["explain", "--age", "60", "--sex", "M", "--condition", "diabetes_orl"], "diabetes_oral"),
+        (["explain", "--age", "60", "--sex", "M", "--model", "cronic"], "chronic"),
+        (["explain", "--age", "60", "--sex", "M", "--amounts", "nowhere.csv"], "nowhere.csv"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_call_is_answered_with_what_would_be_right(command, tmp_path, arguments, said):
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("year", [2025, 2026])
+def test_the_published_table_as_csv_and_json(command, year):
+    rows = list(csv.DictReader(io.StringIO(command("table", "--year", year, "--format", "csv").stdout)))
+    assert list(rows[0]) == ["year", "sex", "age_from", "age_to", "sek_per_month"]
+    assert len(rows) == 42
+    assert {row["sex"] for row in rows} == {"K", "M"}
+    assert [row["age_to"] for row in rows if row["age_from"] == "100"] == ["", ""]
+    told = json.loads(command("table", "--year", year, "--format", "json").stdout)
+    assert [str(row["sek_per_month"]) for row in told] == [row["sek_per_month"] for row in rows]
+
+
+def test_the_published_table_as_text_names_its_source(command):
+    text = command("table").stdout
+    assert "2026" in text.splitlines()[0]
+    assert "Region Skåne" in text.splitlines()[-1]
+
+
+def test_a_folder_that_no_run_wrote_is_left_alone(command, tmp_path):
+    (tmp_path / "thesis.txt").write_text("two years of work")
+    done = command("simulate", "--scale", "0.01", "--centres", "3", "--out", tmp_path)
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "two years of work"

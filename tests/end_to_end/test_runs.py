@@ -1,0 +1,204 @@
+"""The main job: a run folder from a simulated world, and the same numbers from its files."""
+
+import csv
+import json
+import re
+
+import pytest
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_simulation_writes_the_whole_run_folder(tiny_run):
+    names = {p.name for p in tiny_run.iterdir()}
+    assert names >= {"results.json", "centres.csv", "amounts.csv", "manifest.json", "calibration.json", "data", "truth",
+                     "report.sv.html", "report.en.html"}  # fmt: skip
+    found = results(tiny_run)
+    assert found["schema"] == 1
+    assert found["totals"]["centres"] == 12
+    assert list(found["models"]) == ["flat", "age_sex_published", "age_sex", "chronic", "chronic_defended"]
+    assert found["contrasts"][0]["model"], found["contrasts"][0]["against"] == ("chronic", "age_sex")
+
+
+def test_what_is_not_known_yet_is_null(tiny_run):
+    for model in results(tiny_run)["models"].values():
+        for name in ("noise_floor", "true_sd", "pass_through", "rmse_to_ideal"):
+            assert model[name] is None
+
+
+def test_centres_are_paid_the_budget_to_the_ore(tiny_run):
+    budget = round(results(tiny_run)["totals"]["budget_sek"] * 100)
+    paid: dict[str, int] = {}
+    for row in rows(tiny_run / "centres.csv"):
+        paid[row["model"]] = paid.get(row["model"], 0) + round(float(row["reimbursement_sek"]) * 100)
+    assert set(paid) == set(results(tiny_run)["models"])
+    assert set(paid.values()) == {budget}
+
+
+def test_net_is_what_comes_in_less_own_cost(tiny_run):
+    alpha = results(tiny_run)["totals"]["cost_responsibility"]
+    for row in rows(tiny_run / "centres.csv"):
+        value = {k: float(v) for k, v in row.items() if k not in ("centre_id", "name", "model")}
+        assert value["own_cost_sek"] == pytest.approx(alpha * value["cost_sek"], abs=0.01)
+        assert value["net_sek"] == pytest.approx(value["reimbursement_sek"] - value["own_cost_sek"], abs=0.01)
+        assert value["net_sek_per_listed_month"] == pytest.approx(value["net_sek"] / value["listed_months"], abs=1e-6)
+
+
+def test_reports_stand_on_their_own(tiny_run):
+    for lang in ("sv", "en"):
+        html = (tiny_run / f"report.{lang}.html").read_text(encoding="utf-8")
+        assert f'lang="{lang}"' in html
+        assert not re.search(r'(src|href)="https?:', html)
+        assert "<svg" in html
+
+
+def test_the_same_numbers_from_the_files_of_a_simulation(command, tiny_run, tmp_path):
+    done = command("evaluate", tiny_run / "data", "--out", "again", "--no-report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, again = results(tiny_run), results(tmp_path / "again")
+    assert {k: v for k, v in again.items() if k != "run"} == {k: v for k, v in first.items() if k != "run"}
+    assert again["run"]["content_hash"] == first["run"]["content_hash"]
+    for name in ("centres.csv", "amounts.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (tiny_run / name).read_bytes()
+    assert not list((tmp_path / "again").glob("*.html"))
+
+
+def test_the_same_call_gives_the_same_bytes_anywhere(command, tiny_run, tmp_path):
+    done = command("simulate", "skane_2026h1", "--scale", "0.02", "--centres", "12", "--lang", "sv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    again = tmp_path / "runs" / "skane_2026h1"
+    for name in ("results.json", "centres.csv", "amounts.csv", "calibration.json", "report.sv.html"):
+        assert (again / name).read_bytes() == (tiny_run / name).read_bytes(), name
+    assert not (again / "report.en.html").exists()
+
+
+def test_the_summary_says_the_contrast_and_where_the_report_lies(command, tiny_run, tmp_path):
+    out = tmp_path / "run"
+    arguments = ("simulate", "--scale", "0.01", "--centres", "12", "--lang", "en", "--out", out)
+    first, second = command(*arguments, "--seed", 1), command(*arguments, "--seed", 2)
+    for done in (first, second):
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert "chronic against age_sex: the spread (SD) is" in done.stdout
+        assert f"Report: {out / 'report.en.html'}" in done.stdout
+    assert first.stdout.splitlines()[3:] != second.stdout.splitlines()[3:], "the run was replaced by another seed's"
+    assert results(out)["run"]["seed"] == 2
+
+
+def test_a_run_never_replaces_its_own_input(command, tiny_run):
+    done = command("evaluate", tiny_run / "data", "--out", tiny_run)
+    assert done.returncode == 2
+    assert (tiny_run / "results.json").is_file()
+
+
+def test_another_period_and_other_settings(command, tiny_run, tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text('months = "days"\nbudget = 1000000\ncondition_set = "skane_narrow"\nresamples = 200\n')
+    done = command("evaluate", tiny_run, "--period", "2026-01..2026-02", "--settings", settings, "--no-report",
+                   "--out", tmp_path / "run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = results(tmp_path / "run")
+    assert found["period"]["label"] == "2026-01..2026-02"
+    assert found["totals"]["budget_sek"] == 1_000_000
+    assert found["settings"]["months"] == "days"
+    names = {a["name"] for a in found["models"]["chronic"]["amounts"] if a["kind"] == "condition"}
+    assert "doak" in names
+    assert "hypertoni" not in names
+
+
+def test_a_wrong_setting_is_named(command, tiny_run, tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text('month = "days"\n')
+    done = command("evaluate", tiny_run, "--settings", settings, "--out", tmp_path / "run")
+    assert done.returncode in (1, 2)
+    assert "settings.toml" in done.stderr
+    assert "months" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_region_of_three_people_can_be_evaluated(command, region, tmp_path):
+    done = command("evaluate", region, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    found = results(tmp_path / "run")
+    assert found["totals"]["persons"] == 3
+    assert found["totals"]["listed_months"] == 18
+    assert found["totals"]["cost_sek"] == 6 * (40 + 55.5 + 80)
+    # the mover is at A on 1 January only
+    assert {r["centre_id"]: float(r["listed_months"]) for r in rows(tmp_path / "run" / "centres.csv")} == {"A": 7, "B": 11}
+
+
+def test_check_says_what_was_found(command, tiny_run, region):
+    for folder in (tiny_run / "data", tiny_run, region):
+        done = command("check", folder)
+        assert done.returncode == 0, done.stderr
+        assert "can be read" in done.stdout
+    assert "every row counts" in done.stdout
+
+
+def test_derived_table_counts_its_equal_cells(command, tiny_run):
+    done = command("table", "--derive", tiny_run / "data")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"equal cells: \d+ of 42", lines[-1])
+    assert sum(line.endswith(" =") for line in lines) == int(lines[-1].split()[2])
+
+
+def test_flags_are_there_for_everyone(command, tiny_run, tmp_path):
+    import pandas as pd
+
+    persons = pd.read_parquet(tiny_run / "data" / "persons.parquet")
+    frames = {}
+    for name, rule in (("dispensed.csv", "dispensed"), ("listed.parquet", "listed")):
+        done = command("flags", tiny_run / "data", "--conditions", "skane_wide", "--rule", rule, "--from", "2025-01-01",
+                       "--to", "2026-01-01", "--out", tmp_path / name)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
+        frames[rule] = read(tmp_path / name)
+    for frame in frames.values():
+        assert sorted(frame["person_id"]) == sorted(persons["person_id"])
+        assert (frame.dtypes.iloc[1:] == bool).all()
+        assert len(frame.columns) == 22
+    assert (frames["listed"]["doak"] <= frames["dispensed"]["doak"]).all()
+    assert frames["dispensed"]["doak"].any()
+
+
+def test_flags_from_a_list_of_ones_own(command, region, tmp_path):
+    import pandas as pd
+
+    (tmp_path / "own.csv").write_text("condition,atc,min_dates\nbeta,C07,13\nsugar,A10,12\n")
+    calls = ("flags", region, "--conditions", tmp_path / "own.csv", "--from", "2025-01-01", "--to", "2026-01-01")
+    assert command(*calls, "--out", tmp_path / "a.csv").returncode == 0
+    assert command(*calls, "--out", tmp_path / "b.csv", "--rule", "dispensed").returncode == 0
+    listed, dispensed = (pd.read_csv(tmp_path / name).set_index("person_id") for name in ("a.csv", "b.csv"))
+    assert listed.to_dict("list") == {"beta": [False] * 3, "sugar": [False, True, False]}
+    assert dispensed.to_dict("list") == {"beta": [True, False, False], "sugar": [False, True, False]}
+
+
+def test_a_reduced_table_is_evaluated_out_of_fold(command, tmp_path):
+    lines = ["person_id,centre_id,age,sex,months,cost,flag_sick"]
+    for i in range(240):
+        sick = i % 4 == 0
+        lines.append(f"{i},{'ABCD'[i // 60]},{20 + i % 50},{'KM'[i % 2]},6,{600 * sick + i % 7 * 10},{str(sick).lower()}")
+    (tmp_path / "cohort.csv").write_text("\n".join(lines) + "\n")
+    done = command("evaluate", "--cohort", tmp_path / "cohort.csv", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    models = results(tmp_path / "run")["models"]
+    assert list(models) == ["flat", "age_sex", "chronic"]
+    assert models["chronic"]["fit"]["r2"] > 0.9 > 0.1 > models["age_sex"]["fit"]["r2"]
+    assert (tmp_path / "run" / "report.en.html").is_file()
+
+
+def test_explain_adds_up_the_parts(command, tiny_run):
+    done = command("explain", "--age", 60, "--sex", "M", "--condition", "doak", "--condition", "diabetes_oral",
+                   "--amounts", tiny_run / "amounts.csv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    head, *parts, _ = (re.split(r"\s{2,}", line.strip()) for line in done.stdout.split("\n\n")[0].splitlines())
+    assert "age_sex_published" in head
+    assert done.stdout.count("today") <= 1
