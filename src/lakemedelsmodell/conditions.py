@@ -218,7 +218,7 @@ class ConditionSet:
 
         rows = []
         for c in self.conditions:
-            rules = [("" if (value := getattr(c, rule)) is None else write(value)) for rule, (_, write) in RULES.items()]
+            rules = ["" if (v := getattr(c, rule)) is None else write(v) for rule, (_, write) in RULES.items()]
             codes = [(atc, "false") for atc in c.include] + [(atc, "true") for atc in c.exclude]
             rows += [(c.name, *code, *rules) for code in codes or [("", "")]]
         return pd.DataFrame(rows, columns=COLUMNS)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BAND_FROM: tuple[int, ...] = tuple(range(0, 101, 5))
 """First age of each of the 21 five-year bands; the last is 100 and older."""
 
-BAND_LABELS: tuple[str, ...] = (*(f"{a:02d}-{a + 4:02d}" for a in BAND_FROM[:-1]), ">100")
+BAND_LABELS: tuple[str, ...] = ("0-04", *(f"{a:02d}-{a + 4:02d}" for a in BAND_FROM[1:-1]), ">100")
 """As the region prints them."""
 
 SEXES: tuple[str, str] = ("K", "M")

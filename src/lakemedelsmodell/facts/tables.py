@@ -45,7 +45,7 @@ class Strict(BaseModel):
 
 
 class About(Strict):
-    """What ``sources.toml`` says of a table; ``valid_from``, ``source``, ``confidence`` only where all rows share them."""
+    """What ``sources.toml`` says of a table; date, source and confidence only where all rows share them."""
 
     title: Text
     units: Mapping[str, Text]
