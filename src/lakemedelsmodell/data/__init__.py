@@ -1,0 +1,1 @@
+"""A half-year's data: four tables in any common dress, and the cohort read from them."""

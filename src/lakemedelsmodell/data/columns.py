@@ -1,0 +1,159 @@
+"""The columns of the four tables, and how each kind of value is read, as DuckDB SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["person", "text", "date", "month", "year", "sex", "number", "bool", "atc"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table as design and SQL know it.
+
+    ``needed`` says that the table must have it, ``filled`` that no row may leave it empty.
+    """
+
+    name: str
+    kind: Kind
+    needed: bool = False
+    filled: bool = False
+
+
+def _c(name: str, kind: Kind) -> Column:
+    """``name!`` must be there and be filled, ``name+`` must be there."""
+    return Column(name.rstrip("!+"), kind, needed=name[-1] in "!+", filled=name.endswith("!"))
+
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "centres": (_c("centre_id!", "text"), _c("name+", "text"), _c("operator", "text"), _c("cni", "number"),
+                _c("rural", "bool")),
+    "persons": (_c("person_id!", "person"), _c("sex!", "sex"), _c("birth_month!", "month"), _c("death_date", "date")),
+    "listings": (_c("person_id!", "person"), _c("centre_id!", "text"), _c("start_date!", "date"),
+                 _c("end_date+", "date")),
+    "dispensings": (_c("person_id+", "person"), _c("date!", "date"), _c("atc+", "atc"), _c("packages!", "number"),
+                    _c("ddd+", "number"), _c("cost!", "number"), _c("gross_price", "number"),
+                    _c("prescriber_centre_id", "text"), _c("dose_dispensed", "bool"), _c("in_base", "bool")),
+    "base_drugs": (_c("atc!", "atc"), _c("from_date+", "date"), _c("to_date+", "date")),
+}
+"""Tables and columns by their own names; all but ``base_drugs`` must be there."""
+
+STAND_INS: dict[str, tuple[tuple[str, Kind], ...]] = {
+    "birth_month": (("birth_date", "month"), ("birth_year", "year")),
+    "ddd": (("ddd_per_package", "number"),),
+}
+"""Columns that may stand in for another: coarser or finer births, and the register's DDD per package."""
+
+SQL_TYPE: dict[Kind, str] = {"text": "VARCHAR", "date": "DATE", "month": "DATE", "year": "DATE", "sex": "VARCHAR",
+                             "number": "DOUBLE", "bool": "BOOLEAN", "atc": "VARCHAR"}
+
+EXPECTED: dict[Kind, tuple[str, str]] = {
+    "person": ("is not a person_id like the others", "Use the same form of person_id in every table."),
+    "text": ("is not text", "Write text."),
+    "date": ("is no date", "Write an existing date as YYYY-MM-DD or YYYYMMDD."),
+    "month": ("is no month of birth", "Write YYYY-MM (or give birth_date as YYYY-MM-DD)."),
+    "year": ("is no year of birth", "Write YYYY."),
+    "sex": ("is no sex", "Write K or 2 for women, M or 1 for men."),
+    "number": ("is no number", "Write digits with one decimal sign, the same in the whole file (12.5 or 12,5)."),
+    "bool": ("is neither true nor false", "Write true/false, 1/0 or ja/nej."),
+    "atc": ("is no ATC code", "Write an ATC code such as A10BA02."),
+}
+"""What is said of a value that cannot be read: the problem and its remedy."""
+
+_BLANK = r"[\s\x{00A0}\x{202F}\x{2007}]+"
+_MISSING = "('', 'NA', 'NaN', 'nan', 'NULL', 'null', '.')"
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
+ATC_FORM = "[ABCDGHJLMNPRSV][0-9]{2}[A-Z]{2}[0-9]{2}"
+"""A full code: anatomical group, two digits, two letters, two digits."""
+
+
+def quote(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def as_text(x: str, sql_type: str, kind: Kind) -> str:
+    """The value as read, as text without blanks around it; NULL where nothing is written.
+
+    Blanks inside a number go too: they group thousands (also the no-break kinds).
+    """
+    if sql_type in ("DOUBLE", "FLOAT"):  # 20260105.0 is a date kept as a float
+        x = f"CASE WHEN {x} = trunc({x}) AND abs({x}) < 1e15 THEN {x}::BIGINT::VARCHAR ELSE {x}::VARCHAR END"
+    elif sql_type != "VARCHAR":
+        x = f"{x}::VARCHAR"
+    if kind == "number":
+        x = f"replace(CASE WHEN regexp_matches({x}, '{_BLANK}') THEN regexp_replace({x}, '{_BLANK}', '', 'g') " \
+            f"ELSE {x} END, '\u2212', '-')"
+    elif kind == "atc":
+        return f"nullif(upper(regexp_replace({x}, '[.]|{_BLANK}', '', 'g')), '')"
+    else:
+        x = f"trim({x}, ' \t\r\n\u00a0')"
+    if kind == "text":
+        return f"nullif({x}, '')"
+    return f"CASE WHEN {x} NOT IN {_MISSING} THEN {x} END"
+
+
+def parsed(x: str, sql_type: str, kind: Kind, *, decimal_comma: bool = False, person: str = "BIGINT") -> str | None:
+    """SQL that reads the text ``x`` (from :func:`as_text`) as ``kind``, NULL where that cannot be done.
+
+    None where a column of ``sql_type`` cannot fail to be read, see :func:`plain`.
+    """
+    day = (f"CASE WHEN regexp_full_match({x}, '[0-9]{{8}}') "
+           f"THEN try_cast({x}[1:4] || '-' || {x}[5:6] || '-' || {x}[7:8] AS DATE) "
+           f"WHEN regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ].*)?') "
+           f"THEN try_cast({x}[1:10] AS DATE) END")
+    match kind:
+        case "text":
+            return None
+        case "person":
+            return f"CASE WHEN regexp_full_match({x}, '[0-9]{{1,18}}') THEN try_cast({x} AS BIGINT) END" \
+                if person == "BIGINT" and sql_type not in _INTEGERS else None
+        case "date":
+            return None if sql_type == "DATE" or sql_type.startswith("TIMESTAMP") else day
+        case "month":
+            return None if sql_type == "DATE" or sql_type.startswith("TIMESTAMP") else \
+                (f"CASE WHEN regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}') THEN try_cast({x} || '-01' AS DATE) "
+                 f"WHEN regexp_full_match({x}, '[0-9]{{6}}') THEN try_cast({x}[1:4] || '-' || {x}[5:6] || '-01' AS DATE) "
+                 f"ELSE date_trunc('month', {day})::DATE END")
+        case "year":  # the middle of the year errs least
+            return f"CASE WHEN regexp_full_match({x}, '[0-9]{{4}}') THEN try_cast({x} || '-07-01' AS DATE) END"
+        case "sex":
+            return f"CASE WHEN upper({x}) IN ('K', '2') THEN 'K' WHEN upper({x}) IN ('M', '1') THEN 'M' END"
+        case "number":
+            if sql_type in _INTEGERS or sql_type in ("DOUBLE", "FLOAT", '"NULL"') or sql_type.startswith("DECIMAL"):
+                return None
+            form = r"[+-]?([0-9]+[,]?[0-9]*|[,][0-9]+)" if decimal_comma else \
+                r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+            value = f"replace({x}, ',', '.')" if decimal_comma else x
+            return f"CASE WHEN regexp_full_match({x}, '{form}') THEN try_cast({value} AS DOUBLE) END"
+        case "bool":
+            return None if sql_type == "BOOLEAN" else \
+                (f"CASE WHEN lower({x}) IN ('true', '1', 'ja', 'yes') THEN true "
+                 f"WHEN lower({x}) IN ('false', '0', 'nej', 'no') THEN false END")
+        case "atc":
+            return None
+    raise AssertionError(kind)
+
+
+def plain(x: str, sql_type: str, kind: Kind, *, person: str = "BIGINT", clean: bool = False) -> str:
+    """SQL for a column that :func:`parsed` says cannot fail; ``clean`` ATC codes are taken as they are."""
+    match kind:
+        case "person":
+            return f"{x}::{person}" if sql_type in _INTEGERS else as_text(x, sql_type, "text")
+        case "date":
+            return x if sql_type == "DATE" else f"{x}::DATE"
+        case "month":
+            return f"date_trunc('month', {x})::DATE"
+        case "number":
+            return f"CASE WHEN NOT isnan({x}) THEN {x}::DOUBLE END" if sql_type in ("DOUBLE", "FLOAT") else f"{x}::DOUBLE"
+        case "atc":
+            return f"{x}::VARCHAR" if clean else as_text(x, sql_type, "atc")
+        case "text":
+            return f"{x}::VARCHAR" if clean else as_text(x, sql_type, "text")
+    return x

@@ -1,0 +1,361 @@
+"""Months, costs and condition flags out of a half-year's tables: every question asked of the rows, in Ibis.
+
+Money is summed in öre, DDD and packages in thousandths and months in whole parts, so that no
+result depends on the order of the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.data.tables import HalfYear
+from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.facts import BAND_FROM
+
+if TYPE_CHECKING:
+    from ibis.expr.types import Column, Table
+
+    from lakemedelsmodell.conditions import Condition, ConditionSet
+
+Rule = Literal["dispensed", "listed"]
+
+MONTH_PARTS = math.lcm(28, 29, 30, 31)
+"""Parts of a month, so that listed days ÷ days of the month are whole numbers."""
+
+OPEN_END = date(9999, 12, 31)
+
+
+def build_cohort(
+    half_year: HalfYear,
+    period: Period,
+    conditions: ConditionSet,
+    *,
+    lookback_months: int = 12,
+    rules: Sequence[Rule] = ("dispensed", "listed"),
+    months: Literal["snapshot", "days"] = "snapshot",
+    cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost",
+    borne_by: Literal["listing", "prescriber"] = "listing",
+    progress: Callable[[str], Any] | None = None,
+) -> Cohort:
+    """Everyone listed in ``period``: listed months, SEK and flags per person × centre × age band.
+
+    Flags are read from the ``lookback_months`` before the half-year that holds ``period.start``.
+    ``Cohort.person`` is the person's number in ``half_year.persons``.
+
+    Parameters
+    ----------
+    months
+        ``snapshot``: a month and its cost belong to the centre that lists the person on the 1st;
+        ``days``: listed days ÷ days of the month, cost by date.
+    cost_base
+        Which column is the cost of a row of base drugs.
+    borne_by
+        ``prescriber``: only what a centre prescribed is cost, and that centre bears it (``borne_cost``).
+    progress : callable, optional
+        Called with a few words as the work goes on.
+
+    Raises
+    ------
+    DataError
+        The cost column the settings need is missing or has gaps.
+    """
+    say = progress or (lambda _: None)
+    _check_settings(half_year, cost_base, borne_by)
+    lookback = Period.half_year_of(period.start).before(lookback_months)
+    centres = half_year.centres_frame
+    n_persons = int(half_year.persons.count().execute())
+
+    say(f"{period}: months and costs")
+    listed = _listed(half_year)
+    base = _base_rows(half_year, period, cost_base, months)
+    matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
+    counts = _left_out(base, matched)
+    borne = None
+    if borne_by == "prescriber":
+        borne, others = _borne(half_year, matched)
+        counts |= others
+        matched = matched.semi_join(half_year.centres, matched.prescriber_centre_id == half_year.centres.centre_id)
+    rows = _months(listed, period, months).union(
+        matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore"))
+    frame = rows.group_by("person", "centre", "band").agg(parts=rows.parts.sum(), ore=rows.ore.sum())
+    table = _arrays(frame.order_by("person", "centre", "band"))
+    person = table["person"].astype(np.int64)
+
+    sex = _arrays(half_year.persons.order_by("person").select(male=(half_year.persons.sex == "M").ifelse(1, 0)))["male"]
+    full = np.zeros(n_persons, dtype=bool)
+    full[_arrays(_listed_throughout(listed, lookback))["person"]] = True
+    counts["persons_without_history"] = int(np.count_nonzero(~full[np.unique(person)]))
+    first, last = min(period.start, lookback.start), max(period.end, lookback.end)
+    outside = half_year.dispensings.filter((half_year.dispensings.date < first) | (half_year.dispensings.date >= last))
+    counts["dispensings_outside_window"] = int(outside.count().execute())
+
+    say(f"{period}: conditions from {lookback}")
+    flags = _flag_arrays(half_year, (lookback.start, lookback.end), conditions, rules, n_persons)
+    return Cohort(
+        centres=centres, period=period, person=person, centre=table["centre"].astype(np.int32),
+        sex=sex.astype(np.uint8)[person], band=table["band"].astype(np.uint8),
+        months=table["parts"] / MONTH_PARTS, cost=table["ore"] / 100, conditions=conditions.names,
+        flags={rule: held[person] for rule, held in flags.items()}, borne_cost=borne,
+        counts={kind: n for kind, n in sorted({**half_year.counts, **counts}.items()) if n})
+
+
+def _arrays(table: Table) -> dict[str, np.ndarray]:
+    columns = table.to_pyarrow()
+    return {name: columns[name].to_numpy() for name in columns.column_names}
+
+
+def _whole(value: int) -> Any:
+    import ibis
+
+    return ibis.literal(value, "int64")
+
+
+def _ore(amount: Column) -> Column:
+    return (amount * 100).round().cast("int64")
+
+
+def _thousandths(amount: Column) -> Column:
+    return (amount.fill_null(0) * 1000).round().cast("int64")
+
+
+def _band(at: Column, birth_month: Column) -> Column:
+    """Five-year band of the age in completed years on the 1st of the month of ``at``."""
+    import ibis
+
+    lived = (at.year() - birth_month.year()) * 12 + at.month() - birth_month.month()
+    return ibis.least(lived // (12 * 5), len(BAND_FROM) - 1).cast("int32")
+
+
+# Months and costs
+
+
+def _listed(half_year: HalfYear) -> Table:
+    """Stretches [start, end) in which a person who is born and alive is listed: person, centre, birth_month too."""
+    import ibis
+
+    numbers = ibis.memtable(pd.DataFrame({"centre_id": half_year.centres_frame["centre_id"],
+                                          "centre": np.arange(len(half_year.centres_frame), dtype=np.int32)}))
+    t = half_year.listings.join(half_year.persons, "person_id").join(numbers, "centre_id")
+    t = t.select("person_id", "person", "centre", "birth_month", start=ibis.greatest(t.start_date, t.birth_month),
+                 end=ibis.least(t.end_date.fill_null(OPEN_END), t.death_date.fill_null(OPEN_END)))
+    return t.filter(t.start < t.end)
+
+
+def _months(listed: Table, period: Period, how: str) -> Table:
+    """Parts of listed months per stretch and month of the period, with no cost yet."""
+    import ibis
+
+    frame = pd.DataFrame({"month": period.months, "following": [add_months(m, 1) for m in period.months]})
+    frame["parts_per_day"] = [MONTH_PARTS // (b - a).days for a, b in zip(frame.month, frame.following, strict=True)]
+    t = listed.cross_join(ibis.memtable(frame, schema={"month": "date", "following": "date", "parts_per_day": "int64"}))
+    if how == "snapshot":
+        t = t.filter(t.start <= t.month, t.month < t.end)
+        parts: Any = _whole(MONTH_PARTS)
+    else:
+        t = t.filter(t.start < t.following, t.month < t.end)
+        days = ibis.least(t.end, t.following).delta(ibis.greatest(t.start, t.month), unit="day")
+        parts = days * t.parts_per_day
+    return t.select("person", "centre", band=_band(t.month, t.birth_month), parts=parts, ore=_whole(0))
+
+
+def _base_rows(half_year: HalfYear, period: Period, cost_base: str, months: str) -> Table:
+    """Dispensings of base drugs in the period: öre, and the day ``at`` that decides whose they are."""
+    t = half_year.dispensings
+    t = t.filter(t.date >= period.start, t.date < period.end, t.in_base)
+    amount = t.cost if cost_base == "benefit_cost" else t.gross_price
+    return t.select("person_id", "prescriber_centre_id", at=t.date.truncate("M") if months == "snapshot" else t.date,
+                    ore=_ore(amount))
+
+
+def _left_out(base: Table, matched: Table) -> dict[str, int]:
+    """Rows and SEK of base drugs in the period that belong to no listed month."""
+    rows, ore = _sums(base)
+    kept, kept_ore = _sums(matched)
+    return {"dispensings_without_listed_month": rows - kept,
+            "cost_without_listed_month_sek": round((ore - kept_ore) / 100)}
+
+
+def _sums(t: Table) -> tuple[int, int]:
+    sums = t.aggregate(rows=t.count(), ore=t.ore.sum().fill_null(0)).to_pyarrow().to_pylist()[0]
+    return int(sums["rows"]), int(sums["ore"])
+
+
+def _borne(half_year: HalfYear, matched: Table) -> tuple[np.ndarray, dict[str, int]]:
+    """SEK each centre prescribed, shape (K,), and what others prescribed."""
+    by = matched.group_by("prescriber_centre_id").agg(rows=matched.count(), ore=matched.ore.sum()).to_pandas()
+    by = by.set_index("prescriber_centre_id")
+    ids = half_year.centres_frame["centre_id"]
+    other = by[~by.index.isin(ids)].sum()
+    return by["ore"].reindex(ids).fillna(0).to_numpy(float) / 100, {
+        "dispensings_of_other_prescribers": int(other["rows"]),
+        "cost_of_other_prescribers_sek": round(int(other["ore"]) / 100)}
+
+
+def _listed_throughout(listed: Table, window: Period) -> Table:
+    """Persons listed on every day of the window."""
+    import ibis
+
+    t = listed.filter(listed.start < window.end, listed.end > window.start)
+    days = ibis.least(t.end, window.end).delta(ibis.greatest(t.start, window.start), unit="day")
+    t = t.group_by("person").agg(days=days.sum())
+    return t.filter(t.days == (window.end - window.start).days).select("person")
+
+
+def _check_settings(half_year: HalfYear, cost_base: str, borne_by: str) -> None:
+    has = half_year.has["dispensings"]
+    if borne_by == "prescriber" and "prescriber_centre_id" not in has:
+        raise DataError(Problem("dispensings", "the setting borne_by = prescriber needs to know who prescribed",
+                                "Add prescriber_centre_id, or set borne_by = listing", column="prescriber_centre_id"))
+    if cost_base == "gross_price" and ("gross_price" not in has or half_year.counts.get("gross_price_unknown")):
+        raise DataError(Problem("dispensings", "the setting cost_base = gross_price needs it in every row",
+                                "Fill in gross_price, or set cost_base = benefit_cost", column="gross_price",
+                                count=half_year.counts.get("gross_price_unknown", 1)))
+
+
+# Conditions
+
+
+def _flag_arrays(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rules: Sequence[Rule],
+                     n_persons: int) -> dict[str, np.ndarray]:
+    """Flags by rule: bool, shape (persons in the order of their number, ``conditions.names``)."""
+    import ibis
+
+    number = {c.name: i for i, c in enumerate(conditions.conditions)}
+    expanded = conditions.expand(half_year.codes["atc"])
+    codes = ibis.memtable(pd.DataFrame({"atc": expanded["atc"].astype(object), "condition": expanded["condition"].map(number).astype(np.int32)}),
+                          schema={"atc": "string", "condition": "int32"})
+    marks = _marks(half_year, window, codes).cache()
+    column = np.full(len(number), -1)
+    column[[number[name] for name in conditions.names]] = np.arange(len(conditions.names))
+    result = {}
+    for rule in rules:
+        held = _resolve(_found(marks, conditions, rule), conditions)
+        held = held.join(half_year.persons, "person_id").select("person", "condition")
+        pairs = _arrays(held)
+        keep = column[pairs["condition"]] >= 0
+        result[rule] = np.zeros((n_persons, len(conditions.names)), dtype=bool)
+        result[rule][pairs["person"][keep], column[pairs["condition"][keep]]] = True
+    return result
+
+
+def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table) -> Table:
+    """Person × marker: first and last counted date, number of dates, net DDD and packages in thousandths.
+
+    A date counts where the net packages of person, code and date are positive; dose-dispensing counts
+    once per person, code and calendar month.
+    """
+    t = half_year.dispensings
+    t = t.filter(t.date >= window[0], t.date < window[1])
+    t = t.semi_join(codes, "atc")
+    days = t.group_by("person_id", "atc", "date").agg(
+        packages=_thousandths(t.packages).sum(), ddd=_thousandths(t.ddd).sum(),
+        ordinary=(~t.dose_dispensed & (t.packages > 0)).ifelse(1, 0).max())
+    bought = days.filter(days.packages > 0)
+    dosed = bought.filter(bought.ordinary == 0)
+    dates = bought.filter(bought.ordinary == 1).select("person_id", "atc", "date").union(
+        dosed.group_by("person_id", "atc", month=dosed.date.truncate("M")).agg(date=dosed.date.min())
+        .select("person_id", "atc", "date"))
+    dates = dates.join(codes, "atc").group_by("person_id", "condition").agg(
+        first=lambda d: d.date.min(), last=lambda d: d.date.max(), dates=lambda d: d.date.nunique())
+    sums = days.join(codes, "atc").group_by("person_id", "condition").agg(
+        packages=lambda d: d.packages.sum(), ddd=lambda d: d.ddd.sum())
+    return dates.join(sums, ["person_id", "condition"])
+
+
+def _found(marks: Table, conditions: ConditionSet, rule: Rule) -> Table:
+    """Person × condition as its own codes say, before other conditions have a say."""
+    import ibis
+
+    if rule == "dispensed":
+        return marks.select("person_id", "condition")
+    limits = ibis.memtable(pd.DataFrame({
+        "condition": np.arange(len(conditions.conditions), dtype=np.int32),
+        "min_dates": [c.min_dates or 0 for c in conditions.conditions],
+        "min_days_apart": [c.min_days_apart or 0 for c in conditions.conditions],
+        "min_ddd": [math.ceil((c.min_ddd or 0) * 1000) for c in conditions.conditions],
+        "min_packages": [math.ceil((c.min_packages or 0) * 1000) for c in conditions.conditions]}))
+    t = marks.join(limits, "condition")
+    return t.filter(t.dates >= t.min_dates, t.last.delta(t.first, unit="day") >= t.min_days_apart,
+                    t.ddd >= t.min_ddd, t.packages >= t.min_packages).select("person_id", "condition")
+
+
+def _resolve(found: Table, conditions: ConditionSet) -> Table:
+    """What remains when conditions require others, are made of others, and then yield to others."""
+    number = {c.name: i for i, c in enumerate(conditions.conditions)}
+    for level in _requiring(conditions):
+        needs = _pairs([(number[c.name], number[r]) for c in level for r in c.requires])
+        met = found.join(needs, found.condition == needs.other).group_by("person_id", condition="because").agg(
+            n=lambda t: t.other.count())
+        wanted = _pairs([(number[c.name], len(c.requires)) for c in level])
+        met = met.join(wanted, [met.condition == wanted.because, met.n == wanted.other]).select("person_id", "condition")
+        own = met.filter(met.condition.isin([number[c.name] for c in level if c.include] or [-1]))
+        made = met.filter(met.condition.isin([number[c.name] for c in level if not c.include] or [-1]))
+        bare = found.filter(found.condition.notin([number[c.name] for c in level]))
+        found = bare.union(found.semi_join(own, ["person_id", "condition"])).union(made)
+    yields = [(number[c.name], number[y]) for c in conditions.conditions for y in c.yields_to]
+    if not yields:
+        return found
+    table = _pairs(yields)
+    gone = found.join(table, found.condition == table.other).select("person_id", condition="because")
+    return found.anti_join(gone, ["person_id", "condition"])
+
+
+def _requiring(conditions: ConditionSet) -> list[list[Condition]]:
+    """Conditions that require others, in levels: each requires only what earlier levels have settled."""
+    waiting = {c.name: c for c in conditions.conditions if c.requires}
+    levels = []
+    while waiting:
+        level = [c for c in waiting.values() if not waiting.keys() & set(c.requires)]
+        if not level:
+            raise ValueError(f"conditions require each other in a circle: {', '.join(waiting)}")
+        levels.append(level)
+        waiting = {name: c for name, c in waiting.items() if c not in level}
+    return levels
+
+
+def _pairs(pairs: list[tuple[int, int]]) -> Table:
+    import ibis
+
+    return ibis.memtable(pd.DataFrame(pairs, columns=["because", "other"], dtype=np.int32))
+
+
+def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rule: Rule) -> pd.DataFrame:
+    """Flags of everyone in persons from the dispensings in ``window`` [from, to).
+
+    Returns
+    -------
+    DataFrame
+        ``person_id`` (sorted) and one bool column per reported condition, named as the condition is.
+    """
+    persons = half_year.persons.order_by("person").select("person_id").to_pandas()
+    held = _flag_arrays(half_year, window, conditions, (rule,), len(persons))[rule]
+    return pd.concat([persons, pd.DataFrame(held, columns=list(conditions.names))], axis=1)
+
+
+def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame:
+    """What was dispensed of each code in ``window`` [from, to), corrections deducted.
+
+    Returns
+    -------
+    DataFrame
+        atc (sorted), rows, packages, ddd, cost_sek, gross_sek (SEK, nan where any is unknown), base_rows,
+        positive_rows (rows with packages above 0).
+    """
+    t = half_year.dispensings
+    t = t.filter(t.date >= window[0], t.date < window[1], t.atc.notnull())
+    sums = t.group_by("atc").agg(
+        rows=t.count(), packages=_thousandths(t.packages).sum(), ddd=_thousandths(t.ddd).sum(),
+        cost_sek=_ore(t.cost).sum(), gross_sek=_ore(t.gross_price).sum(),
+        gross_unknown=t.gross_price.isnull().ifelse(1, 0).sum(), base_rows=t.in_base.ifelse(1, 0).sum(),
+        positive_rows=(t.packages > 0).ifelse(1, 0).sum()).order_by("atc").to_pandas()
+    sums[["packages", "ddd"]] = sums[["packages", "ddd"]] / 1000
+    sums[["cost_sek", "gross_sek"]] = sums[["cost_sek", "gross_sek"]].astype(float) / 100
+    return sums.assign(gross_sek=sums["gross_sek"].where(sums["gross_unknown"] == 0)).drop(columns="gross_unknown")

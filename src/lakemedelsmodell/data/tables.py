@@ -1,0 +1,156 @@
+"""A half-year's four tables, read and checked, as lazy Ibis tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lakemedelsmodell.data.checks import Border, Source
+from lakemedelsmodell.data.columns import TABLES
+from lakemedelsmodell.data.engines import connect
+from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from ibis.backends.duckdb import Backend
+    from ibis.expr.types import Table
+
+KINDS: Mapping[str, str] = {
+    "atc_malformed_or_unknown": "dispensings with a malformed or unknown ATC code",
+    "atc_missing": "dispensings without an ATC code",
+    "atc_normalised": "dispensings whose ATC code was put right (case, blanks, dots)",
+    "correction_without_purchase": "corrections without a purchase of that person, code and date",
+    "ddd_unknown": "dispensings without DDD",
+    "dispensings_of_unlisted_person": "dispensings of a person nobody lists",
+    "dispensings_outside_listing": "dispensings of a listed person outside every listing",
+    "dispensings_outside_window": "dispensings outside the period and its look-back",
+    "dispensings_without_listed_month": "dispensings of base drugs in the period without a listed month, left out",
+    "cost_without_listed_month_sek": "SEK of base drugs in the period without a listed month, left out",
+    "dispensings_of_other_prescribers": "dispensings prescribed outside the centres, left out",
+    "cost_of_other_prescribers_sek": "SEK prescribed outside the centres, left out",
+    "duplicate_rows": "dispensings identical to another row",
+    "gross_price_unknown": "dispensings without a gross price",
+    "persons_without_history": "listed persons not listed through the whole look-back",
+}
+"""What is counted and shown, by kind; nothing of it is fatal."""
+
+
+@dataclass(frozen=True)
+class HalfYear:
+    """Centres, persons, listings and dispensings, checked; the rows stay where they lie.
+
+    Attributes
+    ----------
+    connection
+        The Ibis backend the tables belong to.
+    centres, persons, listings, dispensings : Ibis tables
+        Canonical columns: dates as dates, ``birth_month`` as the first of the month, ``sex`` K or M,
+        ``person`` the number of a person in the order of person_id, money in SEK, ``ddd`` of the row,
+        ``in_base`` whether the row's cost counts. An unknown value is null.
+    base_drugs : Ibis table or None
+    centres_frame : DataFrame, K rows
+        ``centre_id`` (sorted), name and, where known, operator, cni, rural.
+    codes : DataFrame
+        ``atc`` (sorted, distinct) and ``rows``.
+    found : tuple of str
+        What was detected and assumed on the way in, in sentences.
+    counts : mapping
+        Rows that are odd but not fatal, by the kinds of :data:`KINDS`; kinds with none are absent.
+    content_hash : str
+        Depends on the rows only, not on their order, files or formats.
+    months_seen : tuple of date
+        The firsts of the months that have dispensings.
+    first_day, last_day : date
+        First and last date of a dispensing.
+    has : mapping of table name -> set of str
+        The columns that hold something.
+    """
+
+    connection: Backend
+    centres: Table
+    persons: Table
+    listings: Table
+    dispensings: Table
+    base_drugs: Table | None
+    centres_frame: pd.DataFrame
+    codes: pd.DataFrame
+    found: tuple[str, ...]
+    counts: Mapping[str, int]
+    content_hash: str
+    months_seen: tuple[date, ...]
+    first_day: date
+    last_day: date
+    has: Mapping[str, set[str]]
+    held: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_frames(cls, centres: Any, persons: Any, listings: Any, dispensings: Any, base_drugs: Any = None, *,
+                    progress: Callable[[str], Any] | None = None) -> HalfYear:
+        """A half-year from pandas or pyarrow tables in memory, checked like files.
+
+        Raises
+        ------
+        DataError
+            With every problem found; rows are counted from 1.
+        """
+        import pyarrow as pa
+
+        frames = {"centres": centres, "persons": persons, "listings": listings, "dispensings": dispensings,
+                  "base_drugs": base_drugs}
+        tables: dict[str, pa.Table] = {
+            name: frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+            for name, frame in frames.items() if frame is not None}
+        border = new_border(progress)
+        sources = {}
+        for name, table in tables.items():
+            border.connection.con.register(f"{name}_frame", table)
+            sources[name] = Source(name, f"{name}_frame",
+                                   f"(SELECT *, '{name}' AS file_, row_number() OVER () AS row_ FROM {name}_frame)")
+        return admit(border, sources, held=tables)
+
+    def _repr_html_(self) -> str:
+        odd = "".join(f"<li>{n:,} {KINDS[kind]}</li>" for kind, n in sorted(self.counts.items()))
+        return (f"<b>Half-year data</b> {self.first_day} to {self.last_day}: {len(self.centres_frame):,} centres, "
+                f"{self.codes['rows'].sum():,} dispensings with a code, {len(self.codes):,} codes<ul>{odd}</ul>")
+
+
+def new_border(progress: Callable[[str], Any] | None = None) -> Border:
+    """An empty database ready to take tables in."""
+    connection, scratch = connect()
+    return Border(connection, scratch, progress)
+
+
+def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> HalfYear:
+    """Read and check all tables; the half-year, or a DataError with every problem found."""
+    for table in TABLES:
+        if table in sources:
+            border.read(table, sources[table])
+    border.raise_problems()
+    for table in border.files:
+        border.check_table(table)
+    border.check_keys()
+    border.raise_problems()
+    border.canonical()
+    content_hash, codes = border.count_rows()
+    table = border.connection.table
+    centres = table("centres").order_by("centre_id").to_pandas()
+    months = [d for d, in border.sql("SELECT DISTINCT date_trunc('month', date)::DATE AS m FROM dispensings ORDER BY m")]
+    first, last = border.sql("SELECT min(date), max(date) FROM dispensings")[0]
+    return HalfYear(
+        connection=border.connection, centres=table("centres"), persons=table("persons"), listings=table("listings"),
+        dispensings=table("dispensings"), base_drugs=table("base_drugs") if "base_drugs" in border.files else None,
+        centres_frame=centres[["centre_id", "name", *(c for c in ("operator", "cni", "rural")
+                                                      if c in border.has["centres"])]],
+        codes=codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())), content_hash=content_hash,
+        months_seen=tuple(months), first_day=first, last_day=last, has=border.has, held=held)
+
+
+def default_period(half_year: HalfYear) -> tuple[Period, bool]:
+    """The last calendar half-year whose final month has dispensings, else the last one begun, and whether it is partial."""
+    whole = [m for m in half_year.months_seen if m.month in (6, 12)]
+    return (Period.half_year_of(whole[-1]), False) if whole else (Period.half_year_of(half_year.last_day), True)
