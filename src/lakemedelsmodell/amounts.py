@@ -272,6 +272,26 @@ def write_amounts(tables: Sequence[AmountTable], path: str | Path) -> None:
     pd.concat(frames, ignore_index=True).to_csv(path, index=False)
 
 
+def _read_rows(path: Path) -> tuple[pd.DataFrame, bool]:
+    """The rows of an amounts.csv as text, and whether it is written with ``;`` and decimal comma."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise UserError(f"There is no amounts file {path}. Give the amounts.csv of a run folder.")
+    semicolon = ";" in path.read_text(encoding="utf-8-sig").partition("\n")[0]
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=";" if semicolon else ",")
+    optional = {"rule", "condition_set", "valid_from", "age_to"}
+    if missing := [c for c in AMOUNT_COLUMNS if c not in frame and c not in optional]:
+        raise DataError(Problem(path.name, f"column {', '.join(missing)} is missing",
+                                f"The columns are {', '.join(AMOUNT_COLUMNS)}."))
+    return frame.reindex(columns=list(AMOUNT_COLUMNS), fill_value=""), semicolon
+
+
+def models_in(path: str | Path) -> tuple[str, ...]:
+    """Names of the models in an amounts.csv, in its order; errors as :func:`read_amounts`."""
+    return tuple(_read_rows(Path(path))[0]["model"].unique())
+
+
 def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
     """Read one model's amounts from an amounts.csv (also with ``;`` and decimal comma).
 
@@ -282,18 +302,8 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
     DataError
         For a missing column, an amount that is not a number, or an unknown or repeated row.
     """
-    import pandas as pd
-
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no amounts file {path}. Give the amounts.csv of a run folder.")
-    semicolon = ";" in path.read_text(encoding="utf-8-sig").partition("\n")[0]
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=";" if semicolon else ",")
-    optional = {"rule", "condition_set", "valid_from", "age_to"}
-    if missing := [c for c in AMOUNT_COLUMNS if c not in frame and c not in optional]:
-        raise DataError(Problem(path.name, f"column {', '.join(missing)} is missing",
-                                f"The columns are {', '.join(AMOUNT_COLUMNS)}."))
-    frame = frame.reindex(columns=list(AMOUNT_COLUMNS), fill_value="")
+    frame, semicolon = _read_rows(path)
     rows = frame[frame["model"] == model]
     if rows.empty:
         raise UserError(f"{path.name} has no model {model!r}. It has: {', '.join(sorted(set(frame['model'])))}.")

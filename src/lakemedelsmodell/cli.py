@@ -185,11 +185,12 @@ def evaluate(
         raise UserError("Give either a DATA folder or --cohort FILE.")
     if cohort is not None and period is not None:
         raise UserError("--period goes with a DATA folder; a --cohort file holds one period already.")
+    from lakemedelsmodell.data.periods import Period
     from lakemedelsmodell.run import evaluate_cohort_run, evaluate_run, read_settings
 
     chosen = read_settings(settings)
     if period is not None:
-        chosen = chosen.model_copy(update={"period": period})
+        chosen = chosen.model_copy(update={"period": str(Period.parse(period))})
     langs, report = _languages(lang), _reporter(no_report)
     with _progress() as progress:
         if data is not None:
@@ -224,9 +225,9 @@ def flags(
         raise UserError(f"{out} must end in .csv or .parquet.")
     first, after = _day("--from", start), _day("--to", end)
     from lakemedelsmodell.conditions import condition_set
-    from lakemedelsmodell.data.files import default_period
     from lakemedelsmodell.data.flags import read_flags
     from lakemedelsmodell.data.periods import Period
+    from lakemedelsmodell.data.tables import default_period
 
     chosen = condition_set(conditions)
     half_year = _read(data)
@@ -384,7 +385,9 @@ def _change(ratio: float | None) -> str | None:
     return f"{_percent(1 - ratio)} smaller" if ratio <= 1 else f"{_percent(ratio - 1)} larger"
 
 
-def _print_explanations(tables: Sequence[AmountTable], age: int, sex: str, held: tuple[str, ...], lang: Language) -> None:
+def _print_explanations(
+    tables: Sequence[AmountTable], age: int, sex: str, held: tuple[str, ...], lang: Language
+) -> None:
     """One column per model, one row per named part, the sums at the foot."""
     explained = [t.explain(age, sex, [c for c in held if c in t.conditions], lang) for t in tables]
     labels = {part.name: part.label for e in explained for part in e.parts}
@@ -392,8 +395,9 @@ def _print_explanations(tables: Sequence[AmountTable], age: int, sex: str, held:
     unit, total = {"sv": ("kr per listad månad", "Summa"), "en": ("SEK per listed month", "Total")}[lang]
     rows = [(label, *(p.get(name, "") for p in parts)) for name, label in labels.items()]
     _print_columns([(unit, *(t.model for t in tables)), *rows, (total, *(_kronor(e.total) for e in explained))], left=1)
-    for source in dict.fromkeys(f"{t.model}: {t.source}" for t in tables if t.source):
-        print(source)
+    for source in dict.fromkeys(table.source for table in tables):
+        names = ", ".join(table.model for table in tables if table.source == source)
+        print(f"{names}: {source}")
 
 
 @contextmanager
@@ -455,14 +459,15 @@ def _day(option: str, text: str | None) -> date | None:
 
 def _amount_tables(file: Path | None, model: str | None) -> list[AmountTable]:
     """Today's published table first, then the models of the amounts file (or the one asked for)."""
-    from lakemedelsmodell import amounts, facts
+    from lakemedelsmodell import facts
+    from lakemedelsmodell.amounts import models_in, published_table, read_amounts
 
-    today = amounts.published_table(max(facts.published_years()))
-    source = file or facts.reference_amounts_path()
-    names = [name for name in amounts.models_in(source) if name != today.model]
+    source = file or Path(facts.__file__).with_name("reference_amounts.csv")
+    today = published_table(max(facts.published_years()))
+    names = [name for name in models_in(source) if name != today.model]
     if model is not None and model not in (today.model, *names):
         raise UserError(_unknown("model", model, [today.model, *names]))
-    return [today, *(amounts.read_amounts(source, model=name) for name in names if model in (None, name))]
+    return [today, *(read_amounts(source, name) for name in names if model in (None, name))]
 
 
 def _write_frame(frame: pd.DataFrame, out: Path) -> None:
