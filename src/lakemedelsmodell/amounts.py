@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.conditions import condition_set
+from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS, SEXES
 
@@ -161,7 +161,7 @@ class AmountTable:
         ----------
         age : completed years
         sex : "K" (woman) or "M" (man)
-        conditions : names of the conditions the person is flagged with, after ladders
+        conditions : names of the conditions found; ladders apply where the condition set is at hand
         lang : "sv" or "en"
 
         Raises
@@ -178,7 +178,10 @@ class AmountTable:
         if self.conditions and (unknown := [c for c in held if c not in self.conditions]):
             raise UserError(
                 f"{self.model} has no condition {', '.join(unknown)}. It has: {', '.join(self.conditions)}.")
-        labels = self._labels(lang)
+        known = self._condition_set()
+        if known:
+            held = list(known.after_ladders(held))
+        labels = {c.name: c.label(lang) for c in known.conditions} if known else {}
         band = band_of(age)
         years = f"{BAND_FROM[band]}–{BAND_FROM[band] + 4}" if band < len(BAND_FROM) - 1 else f"{BAND_FROM[band]}+"
         person = f"{_PERSON[sex][lang]}, {years} {_YEARS[lang]}"
@@ -191,14 +194,14 @@ class AmountTable:
         """One person's reimbursement, SEK per listed month; arguments and errors as :meth:`explain`."""
         return self.explain(age, sex, conditions).total
 
-    def _labels(self, lang: Language) -> dict[str, str]:
+    def _condition_set(self) -> ConditionSet | None:
+        """The set the add-ons go with; None without add-ons, or for a list of the user's own that is not at hand."""
         if self.condition_set is None or not self.conditions:
-            return {}
+            return None
         try:
-            conditions = condition_set(self.condition_set).conditions
-        except UserError:  # a list of the user's own that is not at hand: its names will do
-            return {}
-        return {c.name: (c.label_sv if lang == "sv" else c.label_en) or c.name for c in conditions}
+            return condition_set(self.condition_set)
+        except UserError:
+            return None
 
     # In and out ------------------------------------------------------------------------------
 

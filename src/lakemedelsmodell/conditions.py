@@ -183,6 +183,11 @@ class ConditionSet:
                      words["marker_only"] if c.marker_only else ""]
         return " ".join(filter(None, sentences))
 
+    def after_ladders(self, found: Iterable[str]) -> tuple[str, ...]:
+        """The conditions found less those that yield to another one found, in the order of the list."""
+        found = set(found)
+        return tuple(c.name for c in self.conditions if c.name in found and not found & set(c.yields_to))
+
     def expand(self, codes: Iterable[str]) -> pd.DataFrame:
         """Which codes count for which conditions: atc, condition, sorted; a code may be in several or in none.
 
@@ -422,9 +427,9 @@ def _read_row(row: int, line: Mapping[Any, Any], found: _Found) -> None:
     if atc and not ATC.fullmatch(atc):
         found.wrong("not an ATC code or the beginning of one", "Write one code a row, as A10, A10B or A10BA02.",
                     row, "atc", line["atc"])
-    elif excluded and not atc:
+    if excluded and not atc:
         found.wrong("an exclusion without a code", "Give the code that does not count.", row, "atc", "")
-    elif atc and atc not in codes:
+    if atc and atc not in codes:
         codes.append(atc)
     return None
 
