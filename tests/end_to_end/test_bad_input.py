@@ -1,4 +1,4 @@
-"""What is wrong with someone's files is said in one line: file, row, column, value and what to do; nothing is written."""
+"""What is wrong with someone's files is said in one line with what to do about it; nothing is written."""
 
 from pathlib import Path
 
