@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,7 +115,7 @@ def table(
 
     half_year = _read(derive)
     with _progress() as progress:
-        progress(f"Deriving the table for {year}")
+        progress(f"deriving the table for {year}")
         cells = derive_table(half_year, year)
     rows = [
         (c.age_band, c.sex, _kronor(c.published), _kronor(c.derived), "=" if c.equal else "differs")
@@ -141,8 +142,6 @@ def simulate(
     Writes a run folder (runs/SCENARIO unless --out says otherwise): the data, the truth behind
     them, results.json, centres.csv, amounts.csv, manifest.json and the report in Swedish and English.
     """
-    if not scale > 0:
-        raise UserError(f"--scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
     from lakemedelsmodell.run import simulate_run
     from lakemedelsmodell.simulation.scenario import load_scenario
 
@@ -237,7 +236,7 @@ def flags(
     if first >= after:
         raise UserError(f"--from {first} is not before --to {after}.")
     with _progress() as progress:
-        progress("Reading the flags")
+        progress("reading the flags")
         frame = read_flags(half_year, (first, after), chosen, rule.value)
     _write_frame(frame, out)
     print(
@@ -402,16 +401,21 @@ def _print_explanations(
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A bar on stderr while it is a terminal; silence where it is a file or a pipe."""
+    """A bar on stderr while it is a terminal; silence where it is a file or a pipe.
+
+    A message that ends in "12 of 180" fills the bar that far; any other lets it run.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("Starting", total=None)
+        task = bar.add_task("starting", total=None)
 
-        def report(what: str, done: float | None = None) -> None:
-            bar.update(task, description=what, completed=done or 0, total=None if done is None else 1)
+        def report(what: str) -> None:
+            counted = re.search(r"(\d+) of (\d+)$", what)
+            done, total = map(int, counted.groups()) if counted else (0, None)
+            bar.update(task, description=what, completed=done, total=total)
 
         yield report
 
