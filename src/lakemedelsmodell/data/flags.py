@@ -38,7 +38,7 @@ def build_cohort(
     period: Period,
     conditions: ConditionSet,
     *,
-    lookback_months: int = 12,
+    lookback: Period | None = None,
     rules: Sequence[Rule] = ("dispensed", "listed"),
     months: Literal["snapshot", "days"] = "snapshot",
     cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost",
@@ -47,7 +47,7 @@ def build_cohort(
 ) -> Cohort:
     """Everyone listed in ``period``: listed months, SEK and flags per person × centre × age band.
 
-    Flags are read from the ``lookback_months`` before the half-year that holds ``period.start``.
+    Flags are read from ``lookback``, by default the twelve months before the half-year that holds ``period.start``.
     ``Cohort.person`` is the person's number in ``half_year.persons``.
 
     Parameters
@@ -69,7 +69,7 @@ def build_cohort(
     """
     say = progress or (lambda _: None)
     _check_settings(half_year, cost_base, borne_by)
-    lookback = Period.half_year_of(period.start).before(lookback_months)
+    lookback = lookback or Period.half_year_of(period.start).before(12)
     centres = half_year.centres_frame
     n_persons = int(half_year.persons.count().execute())
 

@@ -1,0 +1,227 @@
+"""The run folder: results, centres, amounts and manifest, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.study import Evaluation, Progress, Settings, evaluate, evaluate_cohort, quiet
+
+if TYPE_CHECKING:
+    from lakemedelsmodell.simulation.scenario import Scenario
+
+MANIFEST = "manifest.json"
+Report = Callable[[Path, Sequence[str]], object]
+"""Writes the reports of a run folder in the languages asked for (see ``report.write_reports``)."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run folder that has been written.
+
+    ``results`` is what results.json holds; ``seconds`` the wall-clock time of the whole run.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    seconds: float
+
+
+def read_settings(path: Path | None) -> Settings:
+    """Settings from a TOML file; DataError names the key that is wrong."""
+    import tomllib
+
+    if path is None:
+        return Settings()
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no settings file {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(Problem(str(path), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
+    try:
+        settings = Settings(**raw)
+    except ValidationError as error:
+        known = ", ".join(Settings.model_fields)
+        raise DataError([
+            Problem(str(path), e["msg"], f"Known settings: {known}.", column=".".join(map(str, e["loc"])),
+                    value=str(e["input"])) for e in error.errors()]) from None
+    beside = path.parent / settings.condition_set
+    return settings.model_copy(update={"condition_set": str(beside)}) if beside.is_file() else settings
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: numpy scalars unwrapped, dates as text, unknown (nan) as null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (np.bool_, np.integer)):
+        return value.item()
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def to_json(value: Any) -> str:
+    """The one way results are written: UTF-8, null for unknown, a line break at the end."""
+    return json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that numbers depend on."""
+    names = ("lakemedelsmodell", "numpy", "scipy", "pandas", "pyarrow", "duckdb", "ibis-framework")
+    return {name: version(name) for name in names} | {"python": platform.python_version()}
+
+
+def file_hashes(path: Path) -> dict[str, str]:
+    """SHA-256 of a file, or of every file of a folder, by relative name."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    hashes = {}
+    for file in files:
+        with file.open("rb") as stream:
+            hashes[file.name if file == path else file.relative_to(path).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashes
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Whether an earlier run wrote this folder (and it may therefore be replaced)."""
+    try:
+        return "lakemedelsmodell" in json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("versions", {})
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
+    """Refuse (UserError) a folder whose content is not a run's, or that holds the run's own input."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file. Choose a folder with --out.")
+    if out.is_dir() and any(out.iterdir()) and not is_run_folder(out):
+        raise UserError(f"{out} is not empty and was not written by a run. Choose another folder with --out; nothing was changed.")
+    for path in inputs:
+        if path.resolve().is_relative_to(out.resolve()):
+            raise UserError(f"{path} lies inside {out}, which the run would replace. Choose another folder with --out.")
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A sibling folder to write into that becomes ``out`` when all went well and vanishes otherwise."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    stage = out.parent / f".{out.name}.{os.getpid()}.part"
+    old = out.parent / f".{out.name}.{os.getpid()}.old"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    try:
+        yield stage
+        if out.exists():
+            out.rename(old)
+        stage.rename(out)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: dict[str, Any], started: datetime,
+            clock: float, langs: Sequence[str], report: Report | None, progress: Progress) -> dict[str, Any]:
+    """Write everything but the data into the staged folder; the manifest comes last."""
+    results = _plain({"schema": evaluation.schema, "run": {"versions": versions(), **run}, **evaluation.results})
+    (stage / "results.json").write_text(to_json(results), encoding="utf-8")
+    evaluation.centres.to_csv(stage / "centres.csv", index=False, lineterminator="\n")
+    evaluation.amounts.to_csv(stage / "amounts.csv", index=False, lineterminator="\n")
+    if report:
+        progress("writing the report")
+        report(stage, langs)
+    (stage / MANIFEST).write_text(to_json({
+        **manifest, "command": sys.argv, "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 2),
+        "machine": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
+        "versions": versions(), "outputs": file_hashes(stage),
+    }), encoding="utf-8")
+    return results
+
+
+def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | None = None, scale: float = 1.0,
+                 centres: int | None = None, settings: Settings | None = None, langs: Sequence[str] = ("sv", "en"),
+                 report: Report | None = None, progress: Progress = quiet) -> RunResult:
+    """Simulate a world, evaluate it as if it were a region's own files, and write the run folder."""
+    from lakemedelsmodell.data.files import read_half_year
+    from lakemedelsmodell.simulation.world import simulate
+
+    clock, started = time.perf_counter(), datetime.now(UTC)
+    folder = Path("runs") / scenario.name if out is None else out
+    check_out(folder)
+    with staged(folder) as stage:
+        simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
+        simulation.write(stage / "data", stage / "truth")
+        progress("reading and checking the files")
+        half_year = read_half_year(stage / "data")
+        evaluation = evaluate(half_year, settings or Settings(), progress=progress)
+        (stage / "calibration.json").write_text(to_json(simulation.calibration_report()), encoding="utf-8")
+        results = _finish(
+            stage, evaluation,
+            {"kind": "simulation", "scenario": scenario.name, "scenario_title": scenario.title, "seed": simulation.seed,
+             "scale": scale, "content_hash": half_year.content_hash},
+            {"scenario": scenario.model_dump(mode="json"), "seed": simulation.seed, "scale": scale, "centres": centres},
+            started, clock, langs, report, progress)
+        half_year.close()
+    return RunResult(folder, results, time.perf_counter() - clock)
+
+
+def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | None = None,
+                 langs: Sequence[str] = ("sv", "en"), report: Report | None = None, progress: Progress = quiet) -> RunResult:
+    """Evaluate a folder with the four tables and write the run folder."""
+    from lakemedelsmodell.data.files import read_half_year
+
+    clock, started = time.perf_counter(), datetime.now(UTC)
+    folder = Path("runs") / (data.resolve().parent.name if data.name == "data" else data.resolve().name) if out is None else out
+    check_out(folder, [data])
+    with staged(folder) as stage:
+        progress("reading and checking the files")
+        half_year = read_half_year(data)
+        evaluation = evaluate(half_year, settings or Settings(), progress=progress)
+        results = _finish(
+            stage, evaluation,
+            {"kind": "files", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
+             "content_hash": half_year.content_hash},
+            {"inputs": {str(data): file_hashes(data)}}, started, clock, langs, report, progress)
+        half_year.close()
+    return RunResult(folder, results, time.perf_counter() - clock)
+
+
+def evaluate_cohort_run(file: Path, *, out: Path | None = None, settings: Settings | None = None,
+                        langs: Sequence[str] = ("sv", "en"), report: Report | None = None,
+                        progress: Progress = quiet) -> RunResult:
+    """Evaluate a reduced table (one row per person × centre) and write the run folder."""
+    from lakemedelsmodell.data.cohort_file import read_cohort
+
+    clock, started = time.perf_counter(), datetime.now(UTC)
+    folder = Path("runs") / file.stem if out is None else out
+    check_out(folder, [file])
+    with staged(folder) as stage:
+        progress("reading and checking the cohort")
+        cohort = read_cohort(file)
+        evaluation = evaluate_cohort(cohort, settings or Settings(), progress=progress)
+        hashes = file_hashes(file)
+        results = _finish(
+            stage, evaluation,
+            {"kind": "cohort", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
+             "content_hash": next(iter(hashes.values()))},
+            {"inputs": hashes}, started, clock, langs, report, progress)
+    return RunResult(folder, results, time.perf_counter() - clock)

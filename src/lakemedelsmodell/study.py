@@ -1,0 +1,429 @@
+"""The analysis plan on one half-year: which models, fitted where, paid where, measured how.
+
+Amounts are estimated on the half-year before (flags from the twelve months before that), rounded to
+whole kronor and frozen, then paid on the period; one factor per model closes them to the same budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.amounts import AmountTable, published_table
+from lakemedelsmodell.conditions import ConditionSet, condition_set
+from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.settlement import unscaled_reimbursement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lakemedelsmodell.data.cohort import Cohort
+    from lakemedelsmodell.data.tables import HalfYear
+    from lakemedelsmodell.measures.comparison import Comparison
+
+Progress = Callable[[str], None]
+"""Called with what is being done, each time something new begins."""
+
+
+def quiet(what: str) -> None:
+    """The progress of a run nobody watches."""
+
+
+SCHEMA_VERSION = 1
+MIN_CENTRES = 10
+MIN_LOOKBACK_MONTHS = 6
+"""With a shorter look-back before the fit period, amounts are fitted on the paid period instead."""
+
+EXAMPLES = {
+    "Johan": (60, "M", ()),
+    "Anders": (60, "M", ("diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon")),
+}
+"""The region's two worked examples (information meeting 7 May 2026): the conditions stand for what the
+meeting named: diabetes, cardiovascular disease, anticoagulation, inflammatory disease and cancer."""
+
+
+class Settings(BaseModel):
+    """How a half-year is evaluated; every default is the headline choice of design.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost"
+    borne_by: Literal["listing", "prescriber"] = "listing"
+    months: Literal["snapshot", "days"] = "snapshot"
+    lookback_months: int = Field(12, ge=1, le=36)
+    condition_set: str = "skane_wide"
+    budget: Literal["cost", "published"] | float = "cost"
+    cost_responsibility: float | None = Field(None, gt=0, le=1)
+    published_year: int | None = None
+    table_period: int | None = None
+    """Calendar year whose statistics set the published table; None = the year before it. [assumed]"""
+    period: str | None = None
+    resamples: int = Field(2000, ge=100, le=100_000)
+    seed: int = Field(20260507, ge=0)
+
+    @field_validator("budget")
+    @classmethod
+    def _positive(cls, value: str | float) -> str | float:
+        if not isinstance(value, str) and not (0 < value < float("inf")):
+            raise ValueError("a budget in SEK must be above 0")
+        return value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which months are paid, where the amounts come from and which months the flags look at.
+
+    ``variants`` names every departure from the plan that short history forces: ``concurrent`` (amounts
+    fitted on the paid period itself), ``concurrent flags`` (flags read from the paid period itself)
+    and ``short look-back``.
+    """
+
+    period: Period
+    partial: bool
+    fit_period: Period
+    lookback: Period
+    fit_lookback: Period
+    variants: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def make_plan(period: Period, partial: bool, first_month: date, lookback_months: int) -> Plan:
+    """Lay the periods out, given the first month that has dispensings.
+
+    Raises UserError when the period spans two half-years or has no dispensings before its end.
+    """
+    half = Period.half_year_of(period.start)
+    if period.end > half.end:
+        raise UserError(
+            f"The period {period} spans two half-years, but flags are read once per half-year. Choose months within {half}.")
+    if first_month >= period.end:
+        raise UserError(f"There are no dispensings before the end of {period}. Choose another --period.")
+    warnings, variants = [], []
+    if partial:
+        warnings.append(f"The period {period} is not complete in the data: the last months lack dispensings.")
+    fit = half.previous_half_year
+    history = Period(first_month, half.start).n_months if first_month < half.start else 0
+    fit_history = history - 6
+    lookback_used = min(lookback_months, max(fit_history, 0))
+    if fit_history >= MIN_LOOKBACK_MONTHS or fit_history >= lookback_months:
+        lookback, fit_lookback = half.before(lookback_used), fit.before(lookback_used)
+    else:
+        variants.append("concurrent")
+        warnings.append(
+            f"Too little history to fit on the half-year before ({fit}): amounts are fitted on the paid period itself, which flatters every model.")
+        fit = period
+        lookback_used = min(lookback_months, history)
+        if lookback_used == 0:
+            variants.append("concurrent flags")
+            warnings.append(
+                "No dispensings before the paid period: flags are read from the paid period itself, so the pack that sets a flag sits inside the cost it explains.")
+            lookback = fit_lookback = period
+        else:
+            lookback = fit_lookback = half.before(lookback_used)
+    if 0 < lookback_used < lookback_months:
+        variants.append("short look-back")
+        warnings.append(f"Look-back of {lookback_used} months instead of {lookback_months}: the data begin in {first_month:%Y-%m}.")
+    return Plan(period, partial, fit, lookback, fit_lookback, tuple(variants), tuple(warnings))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything one evaluation found.
+
+    ``results`` is results.json without ``schema`` and ``run``; ``centres`` and ``amounts`` are the frames
+    of centres.csv and amounts.csv; ``comparison`` holds the settlements of every model.
+    """
+
+    results: dict[str, Any]
+    comparison: Comparison
+    tables: Mapping[str, AmountTable]
+    centres: pd.DataFrame
+    amounts: pd.DataFrame
+    schema: int = SCHEMA_VERSION
+
+    def to_frame(self) -> pd.DataFrame:
+        """Models × measures."""
+        return self.comparison.to_frame()
+
+    def plot(self, **keywords: Any) -> Any:
+        """Every centre's net under today's model and under the proposal; a matplotlib Axes."""
+        return self.comparison.plot(**keywords)
+
+    def _repr_html_(self) -> str:
+        return self.comparison._repr_html_()
+
+
+BESIDE_MONTHS = 2
+"""The region's own comparison (7 May 2026) covers the first two months of the half-year."""
+
+
+def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
+    """Carry out the analysis plan on a half-year's data.
+
+    Raises UserError for a period the data or the rules cannot serve, DataError where the settings ask
+    for columns that are not there.
+    """
+    from lakemedelsmodell.data.flags import build_cohort, code_summary
+    from lakemedelsmodell.data.tables import default_period
+    from lakemedelsmodell.measures.comparison import compare
+
+    conditions = condition_set(settings.condition_set)
+    period, partial = (Period.parse(settings.period), False) if settings.period else default_period(half_year)
+    plan = make_plan(period, partial, half_year.months_seen[0], settings.lookback_months)
+    alpha = settings.cost_responsibility or facts.cost_responsibility(period.start)
+
+    def cohort(paid: Period, lookback: Period) -> Cohort:
+        return build_cohort(half_year, paid, conditions, lookback=lookback, months=settings.months,
+                            cost_base=settings.cost_base, borne_by=settings.borne_by, progress=progress)
+
+    paid = cohort(period, plan.lookback)
+    fitted = paid if plan.fit_period == period else cohort(plan.fit_period, plan.fit_lookback)
+    progress("fitting the models")
+    published = published_table(_published_year(settings, period))
+    models = _models(published, conditions)
+    tables = {m.name: replace(m.fit(fitted, alpha).rounded(), valid_from=published.valid_from if m.name == published.model else period.start)
+              for m in models}
+
+    progress("settling the centres and measuring the spread")
+    published_sek = float(unscaled_reimbursement(published, paid.totals()).sum())
+    budget = {"cost": None, "published": published_sek}.get(settings.budget, settings.budget)
+    measured = {"resamples": settings.resamples, "seed": settings.seed}
+    comparison = compare(tables, paid, alpha, budget, **measured)
+
+    beside = []
+    if (other := _beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
+        progress(f"the same on {other}")
+        # A sum in kronor is for the headline period; the period beside it is closed to its own cost.
+        beside_cohort = cohort(other, plan.lookback)
+        beside_budget = (float(unscaled_reimbursement(published, beside_cohort.totals()).sum())
+                         if settings.budget == "published" else None)
+        beside.append(_beside_results(other, beside_cohort, compare(tables, beside_cohort, alpha, beside_budget, **measured)))
+
+    progress("incentives and examples")
+    window = (plan.lookback.start, plan.lookback.end)
+    codes = code_summary(half_year, window)
+    totals = _totals(paid, comparison, alpha) | {
+        "published_sek": published_sek, "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}
+    results = {
+        "period": _period_dict(period) | {"partial": plan.partial},
+        "fit_period": _period_dict(plan.fit_period),
+        "lookback": _period_dict(plan.lookback),
+        "fit_lookback": _period_dict(plan.fit_lookback),
+        "variants": list(plan.variants),
+        "settings": settings.model_dump(mode="json") | {"condition_set": conditions.name, "period": str(period)},
+        "totals": totals,
+        "found": list(half_year.found),
+        "warnings": [*plan.warnings, *_warnings(comparison, paid)],
+        "models": _models_dict(comparison, {m.name: m.role for m in models}),
+        "contrasts": [asdict(c) for c in comparison.contrasts],
+        "beside": beside,
+        "incentives": _incentives(conditions, codes, tables, comparison, alpha, period),
+        "conditions": _conditions_dict(conditions, paid),
+        "condition_statement": {"sv": conditions.statement_sv, "en": conditions.statement_en},
+        "examples": _examples(tables),
+        "coverage": _coverage(conditions, codes),
+    }
+    return Evaluation(results, comparison, tables, _centres_frame(comparison, paid.centres), _amounts_frame(tables))
+
+
+def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
+    """Carry out the analysis plan on a reduced table: amounts out of fold, not rounded, budget α × cost."""
+    from lakemedelsmodell.measures.comparison import compare
+    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
+
+    alpha = settings.cost_responsibility or facts.cost_responsibility(date(facts.published_years()[-1], 1, 1))
+    progress("fitting the models out of fold")
+    models = [Flat(), AgeSex(), *([ChronicConditions()] if cohort.conditions else [])]
+    payers = {m.name: out_of_fold(m, cohort, alpha) for m in models}
+    progress("settling the centres and measuring the spread")
+    if settings.budget == "published":
+        raise UserError("A cohort has no published table to set the budget by. Set budget = \"cost\" or an amount.")
+    budget = None if settings.budget == "cost" else float(settings.budget)
+    comparison = compare(payers, cohort, alpha, budget, resamples=settings.resamples, seed=settings.seed)
+    tables = {name: payer.table for name, payer in payers.items()}
+    results = {
+        "period": None, "fit_period": None, "lookback": None, "fit_lookback": None, "variants": ["out of fold"],
+        "settings": settings.model_dump(mode="json") | {"condition_set": None, "period": None},
+        "totals": _totals(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
+        "found": [],
+        "warnings": _warnings(comparison, cohort),
+        "models": _models_dict(comparison, {m.name: m.role for m in models}),
+        "contrasts": [asdict(c) for c in comparison.contrasts],
+        "beside": [], "incentives": [], "conditions": [], "condition_statement": None, "examples": [], "coverage": None,
+    }
+    return Evaluation(results, comparison, tables, _centres_frame(comparison, cohort.centres), _amounts_frame(tables))
+
+
+def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()) -> pd.DataFrame:
+    """The published table of ``year`` derived again: round(α × cost ÷ listed months) over its statistics period.
+
+    Returns one row per cell: age_band, sex, listed_months, cost_sek, published, derived (SEK per listed
+    month; nan where nobody was listed) and equal.
+    """
+    import pandas as pd
+
+    from lakemedelsmodell.data.flags import build_cohort
+
+    published = published_table(year)
+    statistics = Period.calendar_year(settings.table_period or year - 1)
+    missing = [m for m in statistics.months if m not in half_year.months_seen]
+    if missing:
+        raise UserError(f"The table of {year} is derived from {statistics}, but the data have no dispensings in {missing[0]:%Y-%m}.")
+    cohort = build_cohort(half_year, statistics, ConditionSet("none", ()), months=settings.months,
+                          cost_base=settings.cost_base, borne_by=settings.borne_by)
+    alpha = settings.cost_responsibility or facts.cost_responsibility(date(year, 1, 1))
+    months = np.bincount(cohort.cell, cohort.months, facts.N_CELLS)
+    cost = np.bincount(cohort.cell, cohort.cost, facts.N_CELLS)
+    derived = np.full(facts.N_CELLS, np.nan)
+    listed = months > 0
+    # Öre are summed exactly, so a half krona is a half krona.
+    derived[listed] = np.floor(alpha * cost[listed] / months[listed] + 0.5)
+    paid = published.cells.reshape(-1)
+    return pd.DataFrame({
+        "age_band": np.repeat(facts.BAND_LABELS, len(facts.SEXES)), "sex": np.tile(facts.SEXES, len(facts.BAND_LABELS)),
+        "listed_months": months, "cost_sek": cost, "published": paid, "derived": derived, "equal": derived == paid,
+    })
+
+
+def _published_year(settings: Settings, period: Period) -> int:
+    return settings.published_year or facts.published_year(period.start)
+
+
+def _models(published: AmountTable, conditions: ConditionSet) -> list[Any]:
+    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
+
+    assert published.valid_from is not None
+    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(),
+            ChronicConditions("dispensed", conditions.name), ChronicConditions("listed", conditions.name)]
+
+
+def _beside(period: Period) -> Period | None:
+    """The first two months beside a half-year; the half-year beside anything else."""
+    half = Period.half_year_of(period.start)
+    return Period(half.start, add_months(half.start, BESIDE_MONTHS)) if period == half else half
+
+
+def _period_dict(period: Period) -> dict[str, str]:
+    return {"start": period.start.isoformat(), "end": period.end.isoformat(), "label": str(period)}
+
+
+def _totals(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[str, Any]:
+    settlement = next(iter(comparison.settlements.values()))
+    return {
+        "centres": int((settlement.months > 0).sum()), "persons": len(np.unique(cohort.person)),
+        "listed_months": float(settlement.months.sum()), "cost_sek": float(settlement.cost_sek.sum()),
+        "budget_sek": settlement.budget_ore / 100, "cost_responsibility": alpha, "left_out": dict(cohort.counts),
+    }
+
+
+def _models_dict(comparison: Comparison, roles: Mapping[str, str]) -> dict[str, Any]:
+    ratios = {model: rows.set_index("group") for model, rows in comparison.groups.groupby("model")}
+    found = {}
+    for name, table in comparison.tables.items():
+        settlement = comparison.settlements[name]
+        amounts = table.to_frame()[["kind", "name", "sex", "age_from", "sek_per_month"]]
+        found[name] = {
+            "role": roles[name], "phi": settlement.phi,
+            "unscaled": {"reimbursement_sek": float(settlement.unscaled_sek.sum()),
+                         "spread": comparison.unscaled_spreads[name].measures()},
+            "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
+            "fit": asdict(comparison.fits[name]),
+            "spread": comparison.spreads[name].measures(),
+            # Filled by the measures of chance, style and need; a run cannot know them yet.
+            "noise_floor": None, "true_sd": None, "pass_through": None, "rmse_to_ideal": None,
+            "predictive_ratios": ratios[name][["ratio", "ci_low", "ci_high", "persons"]].to_dict("index"),
+        }
+    return found
+
+
+def _beside_results(period: Period, cohort: Cohort, comparison: Comparison) -> dict[str, Any]:
+    alpha = next(iter(comparison.settlements.values())).cost_responsibility
+    return {
+        "period": _period_dict(period), "totals": _totals(cohort, comparison, alpha),
+        "models": {name: {"phi": comparison.settlements[name].phi, "spread": comparison.spreads[name].measures()}
+                   for name in comparison.models},
+        "contrasts": [asdict(c) for c in comparison.contrasts],
+    }
+
+
+def _incentives(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping[str, AmountTable],
+                comparison: Comparison, alpha: float, period: Period) -> list[dict[str, Any]]:
+    from lakemedelsmodell.measures.incentives import starter_packs
+
+    packs = starter_packs(conditions, codes, tables, {m: s.phi for m, s in comparison.settlements.items()}, alpha,
+                          months=6, staircase=_staircase(period.start))
+    return packs.astype(object).where(packs.notna(), None).to_dict("records")
+
+
+def _staircase(day: date) -> facts.FeeStaircase:
+    """The staircase of a patient's period that begins on ``day``."""
+    return [s for s in facts.fee_staircases() if s.valid_from <= day][-1]
+
+
+def _conditions_dict(conditions: ConditionSet, cohort: Cohort) -> list[dict[str, Any]]:
+    held = cohort.flags["dispensed"]
+    new_person = np.diff(cohort.person, prepend=-1) != 0
+    starts = np.flatnonzero(new_person)
+    persons = np.logical_or.reduceat(held, starts, axis=0).sum(axis=0) if len(held) else np.zeros(held.shape[1], int)
+    number = dict(zip(cohort.conditions, persons, strict=True))
+    return [{
+        "name": c.name, "label_sv": c.label("sv"), "label_en": c.label("en"), "theme": c.theme, "atc": list(c.include),
+        "exclude": list(c.exclude), "rule_sv": conditions.describe(c.name, "sv"), "rule_en": conditions.describe(c.name, "en"),
+        "persons": number.get(c.name), "source": c.source,
+    } for c in conditions.conditions]
+
+
+def _examples(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
+    found = []
+    for who, (age, sex, held) in EXAMPLES.items():
+        by_model = {}
+        for name, table in tables.items():
+            if set(held) - set(table.conditions) and table.conditions:
+                continue  # a list of one's own without these conditions
+            sv, en = table.explain(age, sex, held, "sv"), table.explain(age, sex, held, "en")
+            by_model[name] = {"total": en.total, "parts": [
+                {"name": a.name, "label_sv": b.label, "label_en": a.label, "sek": a.sek}
+                for a, b in zip(en.parts, sv.parts, strict=True)]}
+        found.append({"who": who, "age": age, "sex": sex, "conditions": list(held), "models": by_model})
+    return found
+
+
+def _coverage(conditions: ConditionSet, codes: pd.DataFrame) -> dict[str, Any]:
+    coverage = conditions.coverage(codes[["atc", "rows", "cost_sek"]])
+    return {"codes": len(codes), "unmatched_codes": len(coverage.unmatched), "several_codes": len(coverage.several),
+            "unused_entries": len(coverage.unused), "unmatched_share_of_cost":
+            float(coverage.unmatched["cost_sek"].sum() / codes["cost_sek"].sum()) if codes["cost_sek"].sum() else None}
+
+
+def _warnings(comparison: Comparison, cohort: Cohort) -> list[str]:
+    """What a reader should know before relying on the numbers."""
+    found = []
+    listed = next(iter(comparison.settlements.values())).months
+    if (n := int((listed > 0).sum())) < MIN_CENTRES:
+        found.append(f"Only {n} centres: a spread over so few says little.")
+    if empty := int((listed == 0).sum()):
+        found.append(f"{empty} centres have no listed months in the period; they have no net.")
+    for name, table in comparison.tables.items():
+        if "nobody was listed" in table.source:
+            found.append(f"{name}: {table.source}.")
+    return found
+
+
+def _centres_frame(comparison: Comparison, centres: pd.DataFrame) -> pd.DataFrame:
+    frame = comparison.centres_frame()
+    names = centres.set_index("centre_id")["name"] if "name" in centres else centres.set_index("centre_id").index.to_series()
+    frame.insert(1, "name", frame["centre_id"].map(names))
+    return frame
+
+
+def _amounts_frame(tables: Mapping[str, AmountTable]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([t.to_frame().astype(object) for t in tables.values()], ignore_index=True)
