@@ -1,0 +1,41 @@
+"""One run folder → one self-contained HTML page per language. The report formats; it computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.report.contents import read_run
+from lakemedelsmodell.report.texts import LANGUAGES
+
+__all__ = ["LANGUAGES", "render_report", "write_reports"]
+
+
+def render_report(folder: str | Path, lang: str) -> str:
+    """The report on a run folder as HTML, in ``sv`` or ``en``.
+
+    Reads results.json, centres.csv, amounts.csv and, of a simulation, calibration.json. The same folder
+    gives the same bytes. Raises UserError for an unknown language or a folder that is no run.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from lakemedelsmodell.report.page import Page
+
+    if lang not in LANGUAGES:
+        raise UserError(f"There is no report in {lang!r}. Languages: {', '.join(LANGUAGES)}.")
+    page = Page(read_run(folder), lang)
+    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("report.html").render(
+        lang=lang, head=page.head(), answer=page.answer(), sections=page.sections())
+
+
+def write_reports(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:
+    """Write ``report.<lang>.html`` into the run folder for every language; returns the paths."""
+    paths = []
+    for lang in langs:
+        path = Path(folder) / f"report.{lang}.html"
+        path.write_text(render_report(folder, lang), encoding="utf-8", newline="\n")
+        paths.append(path)
+    return paths

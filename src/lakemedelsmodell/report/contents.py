@@ -1,0 +1,184 @@
+"""What lies in a run folder, as the report reads it: with gaps, and without what is too few persons."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.report.numbers import FEWEST_PERSONS, known
+
+TODAY, PUBLISHED, PROPOSAL, DEFENDED = "age_sex", "age_sex_published", "chronic", "chronic_defended"
+MODEL_ORDER = ("flat", PUBLISHED, TODAY, PROPOSAL, DEFENDED)
+
+
+class Gaps(Mapping[str, Any]):
+    """A nested mapping in which what is missing or null reads as nothing instead of failing."""
+
+    def __init__(self, tree: Mapping[str, Any] | None):
+        self._tree = tree or {}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._tree[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tree)
+
+    def __len__(self) -> int:
+        return len(self._tree)
+
+    def at(self, *path: str) -> Any:
+        """The value at a path, None where the path ends early."""
+        value: Any = self._tree
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def part(self, *path: str) -> Gaps:
+        value = self.at(*path)
+        return Gaps(value if isinstance(value, Mapping) else None)
+
+    def parts(self, *path: str) -> list[Gaps]:
+        """The mappings in the list at a path; none where there is no list."""
+        value = self.at(*path)
+        return [Gaps(v) for v in value if isinstance(v, Mapping)] if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class CentreNet:
+    """One centre's net under today's model and under the proposal, SEK per listed month and SEK."""
+
+    centre_id: str
+    name: str
+    listed_months: float
+    today: float
+    proposal: float
+    today_sek: float
+    proposal_sek: float
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        return math.nan
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run folder's results.json, centres.csv, amounts.csv and, where there is one, calibration.json."""
+
+    results: Gaps
+    centre_rows: tuple[dict[str, str], ...]
+    amount_rows: tuple[dict[str, str], ...]
+    calibration: Gaps
+
+    @property
+    def kind(self) -> str:
+        """``simulation``, ``files`` or ``cohort``."""
+        kind = self.results.at("run", "kind")
+        return kind if kind in ("simulation", "files", "cohort") else "files"
+
+    @property
+    def models(self) -> list[str]:
+        """Models of the run, the known ones first and in the order readers expect."""
+        names = list(self.results.part("models"))
+        return [m for m in MODEL_ORDER if m in names] + sorted(m for m in names if m not in MODEL_ORDER)
+
+    @property
+    def payable(self) -> list[str]:
+        """Models with amounts per age and sex to show, without the flat one."""
+        return [m for m in self.models if m != "flat" and self.cells(m)]
+
+    def contrast(self, model: str, against: str, of: Gaps | None = None) -> Gaps:
+        for contrast in (of if of is not None else self.results).parts("contrasts"):
+            if (contrast.at("model"), contrast.at("against")) == (model, against):
+                return contrast
+        return Gaps(None)
+
+    def fewest_months(self) -> float:
+        """Listed months below which a centre may hold fewer persons than may be shown."""
+        period = self.results.part("period")
+        try:
+            start, end = (date.fromisoformat(str(period.at(k))[:10]) for k in ("start", "end"))
+            return FEWEST_PERSONS * ((end.year - start.year) * 12 + end.month - start.month)
+        except ValueError:
+            months, persons = (self.results.at("totals", k) for k in ("listed_months", "persons"))
+            return FEWEST_PERSONS * (months / persons if known(months) and known(persons) and persons else 1)
+
+    def centres(self) -> tuple[list[CentreNet], int]:
+        """Every centre that may be shown, by today's net; and how many may not."""
+        by_model: dict[str, dict[str, dict[str, str]]] = {}
+        for row in self.centre_rows:
+            by_model.setdefault(row.get("model", ""), {})[row.get("centre_id", "")] = row
+        today, proposal, least = by_model.get(TODAY, {}), by_model.get(PROPOSAL, {}), self.fewest_months()
+        shown, hidden = [], 0
+        for centre_id, row in today.items():
+            other = proposal.get(centre_id, {})
+            centre = CentreNet(
+                centre_id, row.get("name") or centre_id, _number(row.get("listed_months")),
+                _number(row.get("net_sek_per_listed_month")), _number(other.get("net_sek_per_listed_month")),
+                _number(row.get("net_sek")), _number(other.get("net_sek")))
+            if math.isnan(centre.today) or math.isnan(centre.proposal) or not centre.listed_months >= least:
+                hidden += 1
+            else:
+                shown.append(centre)
+        return sorted(shown, key=lambda c: (c.today, c.centre_id)), hidden
+
+    def amounts(self, model: str, kind: str) -> list[dict[str, str]]:
+        return [r for r in self.amount_rows if r.get("model") == model and r.get("kind") == kind]
+
+    def cells(self, model: str) -> dict[tuple[int, str], float]:
+        """(age_from, sex) → SEK per listed month; cells of too few persons are left out."""
+        found = {}
+        for row in self.amounts(model, "age_sex"):
+            age, persons = _number(row.get("age_from")), _number(row.get("persons"))
+            if not math.isnan(age) and row.get("sex") and not persons < FEWEST_PERSONS:
+                found[int(age), row["sex"]] = _number(row.get("sek_per_month"))
+        return found
+
+    def add_ons(self, model: str) -> dict[str, float]:
+        """Condition → SEK per listed month."""
+        return {r.get("name", ""): _number(r.get("sek_per_month")) for r in self.amounts(model, "condition")}
+
+    def too_few(self, condition: str) -> bool:
+        """Whether a condition is held by one to four persons, so that nothing about it may be shown."""
+        for entry in self.results.parts("conditions"):
+            if entry.at("name") == condition:
+                return known(entry.at("persons")) and 0 < entry.at("persons") < FEWEST_PERSONS
+        return False
+
+
+def _rows(path: Path) -> tuple[dict[str, str], ...]:
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        return tuple(csv.DictReader(handle))
+
+
+def read_run(folder: str | Path) -> Contents:
+    """Read a run folder.
+
+    Raises UserError when it is not one, or is of a schema this version does not know.
+    """
+    folder = Path(folder)
+    for name in ("results.json", "centres.csv", "amounts.csv"):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} is no run folder: {name} is missing. Give a folder that simulate or evaluate wrote.")
+    try:
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder / 'results.json'} cannot be read as JSON ({error}). Run simulate or evaluate again.") from error
+    if results.get("schema") != 1:
+        raise UserError(f"{folder / 'results.json'} has schema {results.get('schema')}; this version reads schema 1. Run it again.")
+    calibration = folder / "calibration.json"
+    return Contents(
+        results=Gaps(results),
+        centre_rows=_rows(folder / "centres.csv"),
+        amount_rows=_rows(folder / "amounts.csv"),
+        calibration=Gaps(json.loads(calibration.read_text(encoding="utf-8")) if calibration.is_file() else None),
+    )

@@ -1,0 +1,62 @@
+"""Tables as data, written by the template as plain accessible HTML (caption, column and row headers).
+
+Written by hand and not with great-tables: that gives each table ten kilobytes of styles of its own, no
+``<caption>``, no explanation under a row's name and no first column that stays when a phone scrolls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakemedelsmodell.report.numbers import DASH
+
+
+@dataclass(frozen=True)
+class Column:
+    """``group`` spans the columns that share it; ``wide`` columns hold words, the others numbers."""
+
+    head: str
+    group: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its name, a line that explains it, its cells; or, without cells, the heading of the rows below."""
+
+    head: str
+    cells: tuple[str, ...] = ()
+    note: str = ""
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; ``stub`` heads the first column, ``notes`` stand below."""
+
+    ident: str
+    caption: str
+    stub: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_gaps(self) -> bool:
+        return any(cell == DASH for row in self.rows for cell in row.cells)
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """(heading, number of columns) of neighbouring columns with the same group."""
+        spans: list[tuple[str, int]] = []
+        for column in self.columns:
+            if spans and spans[-1][0] == column.group:
+                spans[-1] = (column.group, spans[-1][1] + 1)
+            else:
+                spans.append((column.group, 1))
+        return spans if any(name for name, _ in spans) else []
+
+
+def columns(heads: Sequence[str], group: str = "") -> tuple[Column, ...]:
+    return tuple(Column(str(head), group) for head in heads)
