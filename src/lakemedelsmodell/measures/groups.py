@@ -47,20 +47,22 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray],
     exposure = cohort.exposure
     own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
     clusters = cohort.centre if cohort.n_centres >= 10 else np.arange(len(own_cost))
+    n_persons = int(cohort.person.max(initial=-1)) + 1
     found = []
     for group, rows in groups(cohort):
         if not len(rows):
             continue
         e, spent, cluster = exposure[rows], own_cost[rows], clusters[rows]
         months, cost = e.sum(), spent.sum()
-        persons = len(np.unique(cohort.person[rows]))
+        seen = np.zeros(n_persons, dtype=bool)
+        seen[cohort.person[rows]] = True
         for model, per_month in paid_per_month.items():
             paid = e * per_month[rows]
             ratio = paid.sum() / cost if cost > 0 else np.nan
             apart = np.bincount(cluster, paid - ratio * spent)
             n = np.count_nonzero(np.bincount(cluster))
             half = 1.96 * np.sqrt(n / (n - 1) * (apart @ apart)) / cost if n > 1 and cost > 0 else np.nan
-            found.append((model, group, persons, months, ratio, ratio - half, ratio + half,
+            found.append((model, group, int(seen.sum()), months, ratio, ratio - half, ratio + half,
                           (paid.sum() - cost) / months))
     return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
                                         "under_compensation_sek"])

@@ -43,6 +43,10 @@ class LeastSquares:
     def name(self) -> str:
         raise NotImplementedError
 
+    @property
+    def role(self) -> str:
+        raise NotImplementedError
+
     def sums(self, cohort: Cohort, fold: np.ndarray | None = None, n_folds: int = 1) -> NormalEquations:
         """Design sums of the cohort per fold, over the cost the cohort is fitted on."""
         flags = cohort.flags[self.rule] if self.rule else np.zeros((len(cohort.cost), 0), dtype=bool)
