@@ -1,0 +1,161 @@
+"""Who has which diseases, and with what probability each drug group is used because of them.
+
+The world knows diseases, many to many with drug groups, and nothing of what a payment model pays for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit, ndtr, ndtri
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.simulation.population import AGES, Persons, single_age_population
+from lakemedelsmodell.simulation.streams import by_name, generator
+
+NEVER = 1e-7
+"""Stands for a prevalence of 0."""
+MOST = 0.985
+"""Highest probability of use given a disease."""
+_DECADE = np.minimum(AGES // 10, 9)
+
+
+def by_single_age(prevalence: np.ndarray) -> np.ndarray:
+    """Prevalences by ten-year band as a smooth curve over single ages.
+
+    ``prevalence`` float64, shape (rows, 2 sexes, 10 bands) → shape (rows, 2, 111). Straight on the logit between the
+    bands' population-weighted mean ages; the knots are moved until every band has its own mean again.
+    """
+    population = single_age_population()
+    out = np.empty((*prevalence.shape[:2], len(AGES)))
+    for s in range(2):
+        weight = np.stack([np.where(_DECADE == b, population[s], 0.0) for b in range(10)])
+        weight /= weight.sum(axis=1, keepdims=True)
+        middle = weight @ AGES + 0.5
+        for row, target in enumerate(np.clip(prevalence[:, s], NEVER, 0.999)):
+            knots = logit(target)
+            for _ in range(40):
+                curve = expit(np.interp(AGES + 0.5, middle, knots))
+                knots = np.clip(knots + 0.7 * (logit(target) - logit(np.clip(weight @ curve, NEVER, 0.999))), -20, 7)
+            out[row, s] = np.clip(curve * (target / (weight @ curve))[_DECADE], 0, 0.999)
+    return out
+
+
+def straight_by_single_age(values: np.ndarray) -> np.ndarray:
+    """Multipliers by ten-year band, shape (rows, 2, 10), straight between the bands' middles → shape (rows, 2, 111)."""
+    middle = np.append(np.arange(5.0, 90, 10), 93.0)
+    return np.stack([[np.interp(AGES + 0.5, middle, v) for v in row] for row in values])
+
+
+@dataclass(frozen=True)
+class IllnessTables:
+    """What the facts say of D diseases, G drug groups and the P pairs of a disease and a group it is treated with.
+
+    Attributes
+    ----------
+    diseases, groups : tuple of str
+    prevalence : float64, shape (D, 2, 111)
+    frailty_loading, deprivation_loading : float64, shape (D,)
+    pair_start, pair_count : int64, shape (D,)
+        Where a disease's pairs lie; pairs are sorted by disease.
+    pair_group : int64, shape (P,)
+    log_untreated : float64, shape (P, 222)
+        ln of one minus the probability of use, by sex × single age.
+    background : float64, shape (B, 222), background_group : int64, shape (B,), background_loading : float64, shape (B,)
+        Use without any of the diseases.
+    """
+
+    diseases: tuple[str, ...]
+    groups: tuple[str, ...]
+    prevalence: np.ndarray
+    frailty_loading: np.ndarray
+    deprivation_loading: np.ndarray
+    pair_start: np.ndarray
+    pair_count: np.ndarray
+    pair_group: np.ndarray
+    log_untreated: np.ndarray
+    background: np.ndarray
+    background_group: np.ndarray
+    background_loading: np.ndarray
+
+
+def illness_tables() -> IllnessTables:
+    """Read from the facts, brought to single years of age."""
+    diseases = facts.diseases()
+    groups = tuple(group.drug_group for group in facts.drug_groups())
+    drugs = facts.disease_drugs()
+    names = diseases["disease"].tolist()
+    pairs = drugs[drugs["disease"] != "background"].copy()
+    pairs["d"] = pairs["disease"].map(names.index)
+    pairs = pairs.sort_values("d", kind="stable", ignore_index=True)
+    modifier = straight_by_single_age(np.nan_to_num(facts.profile(pairs, "mod"), nan=1.0))
+    use = np.minimum(pairs["p_treat"].to_numpy()[:, None, None] * modifier, MOST)
+    count = np.bincount(pairs["d"], minlength=len(names))
+    beside = drugs[drugs["disease"] == "background"]
+    return IllnessTables(
+        diseases=tuple(names), groups=groups,
+        prevalence=by_single_age(facts.profile(diseases, "prev_per_1000") / 1000),
+        frailty_loading=diseases["frailty_loading"].to_numpy(dtype=np.float64),
+        deprivation_loading=diseases["deprivation_loading"].to_numpy(dtype=np.float64),
+        pair_start=np.cumsum(count) - count, pair_count=count,
+        pair_group=pairs["drug_group"].map(groups.index).to_numpy(dtype=np.int64),
+        log_untreated=np.log1p(-use).reshape(len(pairs), -1),
+        background=by_single_age(facts.profile(beside, "bg_per_1000") / 1000).reshape(len(beside), -1),
+        background_group=beside["drug_group"].map(groups.index).to_numpy(dtype=np.int64),
+        background_loading=beside["frailty_loading"].to_numpy(dtype=np.float64),
+    )
+
+
+def latent_shifts(tables: IllnessTables, latent_sd: float, seed: int, centre_ids: tuple[str, ...],
+                  deprivation: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How a centre's logit prevalence differs from the region's, shape (K, D), list-weighted mean 0 per disease."""
+    own = np.stack([by_name(f"latent prevalence {name}", seed, centre_ids) for name in tables.diseases], axis=1)
+    own -= np.average(own, axis=0, weights=weight)
+    return deprivation[:, None] * tables.deprivation_loading + latent_sd * own
+
+
+def centre_prevalence(tables: IllnessTables, shift: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Prevalence at one centre by disease, sex and age, shape (D, 2, 111).
+
+    ``shift`` (D,) on the logit; ``variance`` (D,) of the shifts over centres, so that shifting leaves the region's mean.
+    """
+    p = np.maximum(tables.prevalence, NEVER)
+    level = logit(p) + (shift - 0.5 * variance)[:, None, None] + (variance[:, None, None] * p)
+    return np.where(tables.prevalence > 10 * NEVER, expit(level), 0.0)
+
+
+def draw_liability(tables: IllnessTables, persons: Persons, seed: int, centre_id: str) -> np.ndarray:
+    """λF + √(1 − λ²)ε, float32, shape (n, D): the disease is there where it exceeds −Φ⁻¹(prevalence)."""
+    noise = generator("illness", seed, centre_id).standard_normal((len(persons), len(tables.diseases)), dtype=np.float32)
+    loading = tables.frailty_loading.astype(np.float32)
+    return noise * np.sqrt(1 - loading**2) + persons.frailty.astype(np.float32)[:, None] * loading
+
+
+def has_disease(liability: np.ndarray, prevalence: np.ndarray, sex_age: np.ndarray) -> np.ndarray:
+    """bool, shape (n, D). Ageing moves the threshold, so diseases begin (and some end) with the years."""
+    threshold = -ndtri(prevalence.reshape(len(prevalence), -1).T).astype(np.float32)
+    return liability > threshold[sex_age]
+
+
+def use_probability(tables: IllnessTables, diseased: np.ndarray, sex_age: np.ndarray, frailty: np.ndarray) -> np.ndarray:
+    """Probability that a group is used in a year, 1 − (1 − b)Π(1 − p): float64, shape (n, G)."""
+    n, G = len(diseased), len(tables.groups)
+    person, disease = np.nonzero(diseased)
+    count = tables.pair_count[disease]
+    row = np.repeat(person, count)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    pair = np.repeat(tables.pair_start[disease], count) + within
+    log_unused = np.bincount(row * G + tables.pair_group[pair], weights=tables.log_untreated[pair, sex_age[row]],
+                             minlength=n * G).reshape(n, G)
+    unused = np.exp(log_unused)
+    loading = tables.background_loading
+    needed = ndtri(np.maximum(tables.background, NEVER)).T[sex_age] + frailty[:, None] * loading
+    unused[:, tables.background_group] *= 1 - ndtr(needed / np.sqrt(1 - loading**2))
+    return 1 - unused
+
+
+def shifted(probability: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Odds multiplied by exp(``shift``)."""
+    odds = np.exp(shift)
+    return probability * odds / (1 - probability + probability * odds)

@@ -1,0 +1,231 @@
+"""A scenario: everything one simulated world assumes, read from a TOML file that a person can read too."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.facts import BAND_FROM, drug_groups
+
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Knots = Annotated[tuple[NonNegative, ...], Field(min_length=2)]
+Factors = Annotated[tuple[Positive, ...], Field(min_length=len(BAND_FROM), max_length=len(BAND_FROM))]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Section(Strict):
+    """Parameters, each with its unit, source and confidence in ``about``."""
+
+    about: Mapping[str, str]
+
+    @model_validator(mode="after")
+    def _all_explained(self) -> Section:
+        parameters = set(type(self).model_fields) - {"about"}
+        if missing := sorted(parameters - set(self.about)):
+            raise ValueError(f"{', '.join(missing)}: not explained in 'about' (unit, source, confidence)")
+        if unknown := sorted(set(self.about) - parameters):
+            raise ValueError(f"{', '.join(unknown)}: explained in 'about', but no such parameter")
+        return self
+
+
+class Window(Section):
+    start: date
+    months: Annotated[int, Field(ge=6)]
+
+    @property
+    def end(self) -> date:
+        """Exclusive."""
+        return add_months(self.start, self.months)
+
+
+class Population(Section):
+    centres: Annotated[int, Field(ge=2)]
+    list_size_log_sd: NonNegative
+    list_size_min: Positive
+    list_size_max: Positive
+    old_tilt_sd: NonNegative
+    young_tilt_sd: NonNegative
+    cni_log_sd: NonNegative
+    cni_old_slope: Annotated[float, Field(ge=-1, le=1)]
+    public_share: Share
+    rural_centres: Annotated[int, Field(ge=0)]
+    births_per_1000_women_15_49: NonNegative
+    death_age: Knots
+    death_per_1000_K: Knots
+    death_per_1000_M: Knots
+    death_frailty: float
+    leave_age: Knots
+    leave_per_1000: Knots
+    move_age: Knots
+    move_per_1000: Knots
+
+
+class Illness(Section):
+    latent_prevalence_sd: NonNegative
+
+
+class Groups(Strict):
+    dose_dispensed: tuple[str, ...]
+    specialist: tuple[str, ...]
+    always_free: tuple[str, ...]
+    free_under_21: tuple[str, ...]
+
+
+class Prescribing(Section):
+    shared_intensity_sd: NonNegative
+    tail: NonNegative
+    rate_bounds: tuple[Positive, Positive]
+    price_share_of_intensity: Share
+    refill_jitter: Annotated[float, Field(ge=0, lt=0.5)]
+    dose_dispensed_share: Share
+    dose_dispensed_frailty: float
+    dose_dispensed_age: float
+    dose_dispensed_min_age: Annotated[int, Field(ge=0)]
+    weekend_share: Share
+    holiday_share: Share
+    outside_prescriber_share: Share
+    outside_prescriber_share_specialist: Share
+    several_drugs: Mapping[str, Annotated[float, Field(ge=1, le=2)]]
+    groups: Groups
+
+    @model_validator(mode="after")
+    def _known_groups(self) -> Prescribing:
+        known = {group.drug_group for group in drug_groups()}
+        named = {*self.several_drugs, *(name for names in self.groups.model_dump().values() for name in names)}
+        if unknown := sorted(named - known):
+            raise ValueError(f"no such drug group: {', '.join(unknown)}")
+        return self
+
+
+class Style(Section):
+    price_sd: NonNegative
+    volume_sd: NonNegative
+    initiation_sd: NonNegative
+    initiation_group_sd: NonNegative
+
+
+class PriceChange(Strict):
+    atc: str
+    from_: Annotated[date, Field(alias="from")]
+    index: Positive
+
+
+class Prices(Section):
+    floor_sek_per_pack: NonNegative
+    monthly_sd: NonNegative
+    drift: bool
+    changes: tuple[PriceChange, ...]
+
+
+class Fees(Section):
+    staircases: Annotated[tuple[date, ...], Field(min_length=1)]
+
+
+class UnitCost(Strict):
+    """A changed gross cost per user and year, SEK."""
+
+    drug_group: str
+    old: Positive
+    new: Positive
+    why: str
+
+
+class CellFactors(Strict):
+    """DDD per fill by age band, women and men."""
+
+    K: Factors
+    M: Factors
+
+
+class Calibration(Section):
+    seed: int
+    table_year: int
+    table_period: str
+    unit_costs: tuple[UnitCost, ...]
+    factors: CellFactors
+
+    @field_validator("table_period")
+    @classmethod
+    def _is_period(cls, text: str) -> str:
+        Period.parse(text)
+        return text
+
+
+class Scenario(Strict):
+    """One world. Parameters and what each rests on: see the file itself."""
+
+    name: str
+    seed: Annotated[int, Field(ge=0)]
+    title: Mapping[str, str]
+    window: Window
+    population: Population
+    illness: Illness
+    prescribing: Prescribing
+    style: Style
+    prices: Prices
+    fees: Fees
+    calibration: Calibration
+
+    def but(self, **changes: Mapping[str, Any]) -> Scenario:
+        """The same world with parameters changed, checked anew: ``scenario.but(style={"price_sd": 0})``."""
+        return Scenario.model_validate(_merged(self.model_dump(by_alias=True), changes))
+
+
+def shipped_scenarios() -> tuple[str, ...]:
+    """Names of the worlds that ship with the package."""
+    folder = resources.files("lakemedelsmodell.simulations")
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """Read a world by its name, or from a TOML file of one's own (``extends`` names the world it starts from).
+
+    UserError where there is no such world, or the file says something that cannot be.
+    """
+    return _checked(_read(name_or_path), str(name_or_path))
+
+
+def _read(name_or_path: str | Path) -> dict[str, Any]:
+    name = str(name_or_path)
+    path = Path(name_or_path)
+    if name in shipped_scenarios():
+        text = resources.files("lakemedelsmodell.simulations").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    elif path.suffix == ".toml" and path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
+        raise UserError(f"there is no scenario {name!r}. Give the path of a .toml file, or one of "
+                        f"{', '.join(shipped_scenarios())}.")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{name} is not valid TOML: {error}. Correct the file.") from error
+    base = raw.pop("extends", None)
+    return raw if base is None else _merged(_read(base), raw)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+            for key, value in changes.items()}
+    return {**base, **both}
+
+
+def _checked(raw: Mapping[str, Any], name: str) -> Scenario:
+    try:
+        return Scenario.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UserError(f"{name}, {place}: {first['msg']}. Compare with the shipped scenario skane_2026h1.") from error

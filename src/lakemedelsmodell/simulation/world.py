@@ -1,0 +1,327 @@
+"""A world at a given seed and size: drawn block by block, one block per centre, and handed over as the four tables.
+
+Blocks come in the order of the centres whatever the number of workers, and none depends on another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.simulation import illness, prescribing, prices, tables
+from lakemedelsmodell.simulation.fees import PERIOD_DAYS, region_cost
+from lakemedelsmodell.simulation.population import (
+    NOT_LATER,
+    Centres,
+    Listings,
+    Persons,
+    Rates,
+    draw_centres,
+    draw_listings,
+    draw_persons,
+)
+from lakemedelsmodell.simulation.scenario import Scenario
+from lakemedelsmodell.simulation.streams import Keyed, by_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakemedelsmodell.simulation.calibration import Tally
+
+Progress = Callable[[str], None]
+
+_REFERENCE_PERSONS = 30_000
+"""Drawn once, the same for every seed, to solve stops and refills on."""
+FREE_AGE = 18
+
+
+@dataclass(frozen=True)
+class Block:
+    """Everything about the persons first listed at one centre.
+
+    Attributes
+    ----------
+    home : int
+        Row of Centres.
+    persons, listings, fills
+    diseases : bool, shape (n, D)
+        On the first day.
+    use : float64, shape (n, G)
+        Probability to use each group in a year at the region's average practice, on the first day.
+    log_intensity : float64, shape (n,)
+    cell : uint8, shape (N,)
+        Age band × sex (band * 2 + sex) of the person on the first of each fill's month.
+    free : bool, shape (N,)
+        Free of charge to the patient.
+    """
+
+    home: int
+    persons: Persons
+    listings: Listings
+    fills: prescribing.Fills
+    diseases: np.ndarray
+    use: np.ndarray
+    log_intensity: np.ndarray
+    cell: np.ndarray
+    free: np.ndarray
+
+
+class World:
+    """What all blocks share, read and solved once; see :meth:`block`."""
+
+    def __init__(self, scenario: Scenario, seed: int, scale: float, n_centres: int):
+        self.scenario, self.seed, self.scale, self.n_centres = scenario, seed, scale, n_centres
+        w, p = scenario.window, scenario.prescribing
+        month, firsts = prices.month_of_day(w.start, w.months)
+        self.calendar = prescribing.Calendar(
+            month, firsts, *prices.opening_days(w.start, len(month), p.weekend_share, p.holiday_share))
+        self.first_month = w.start.year * 12 + w.start.month - 1
+        self.origin = w.start.toordinal() - date(1970, 1, 1).toordinal()
+        self.rates = Rates.of(scenario.population)
+        self.centres: Centres = draw_centres(scenario, seed, scale)
+        ids, weight = self.centres.centre_id, self.centres.weight
+        self.move_weight = np.where(np.arange(len(ids)) < n_centres, weight, 0.0)
+
+        self.illness = illness.illness_tables()
+        self.shift = illness.latent_shifts(self.illness, scenario.illness.latent_prevalence_sd, seed, ids,
+                                           self.centres.deprivation, weight)
+        self.shift_variance = np.average(self.shift**2, axis=0, weights=weight)
+
+        style = scenario.style
+        groups = self.illness.groups
+
+        def over_centres(purpose: str) -> np.ndarray:
+            drawn = by_name(purpose, seed, ids)
+            return drawn - np.average(drawn, weights=weight)
+
+        self.price_style = style.price_sd * over_centres("price style")
+        self.volume_style = np.exp(style.volume_sd * over_centres("volume style") - style.volume_sd**2 / 2)
+        self.initiation_style = (style.initiation_sd * over_centres("initiation style")[:, None] + style.initiation_group_sd
+                                 * np.stack([over_centres(f"initiation style {g}") for g in groups], axis=1))
+
+        substances = prescribing.sorted_substances(groups)
+        self.drugs = prescribing.drug_tables(scenario, groups, substances)
+        self.prices = prices.monthly_prices(scenario, substances, seed)
+        knots = facts.age_cost_factors()
+        self.age_factor = np.exp(np.interp(np.arange(111) + 0.5, knots["age"], np.log(knots["factor"])))
+        self.staircases = tuple(s for s in facts.fee_staircases() if s.valid_from in scenario.fees.staircases)
+        if not self.staircases:
+            raise UserError(f"{scenario.name}, fees.staircases: no such staircase. Choose from "
+                            f"{', '.join(str(s.valid_from) for s in facts.fee_staircases())}.")
+        self.factors = np.stack([scenario.calibration.factors.K, scenario.calibration.factors.M], axis=1).reshape(-1)
+        self._solve()
+
+    def _solve(self) -> None:
+        """Stops, refills and the level of dose dispensing, on persons of the region as a whole."""
+        listed = facts.listed_population()
+        cells = np.stack([listed[listed["sex"] == s]["listed"].to_numpy(dtype=np.float64) for s in facts.SEXES], axis=1)
+        cells = np.rint(cells.reshape(-1) * _REFERENCE_PERSONS / cells.sum()).astype(np.int64)
+        persons = draw_persons(self.scenario, self.rates, 0, "reference", cells, self.calendar.days)
+        prevalence = illness.centre_prevalence(self.illness, np.zeros(len(self.illness.diseases)),
+                                               np.zeros(len(self.illness.diseases)))
+        liability = illness.draw_liability(self.illness, persons, 0, "reference")
+        use = illness.use_probability(self.illness, illness.has_disease(liability, prevalence, persons.sex_age),
+                                      persons.sex_age, persons.frailty)
+        self.dynamics = prescribing.solve_dynamics(use, self.drugs.persistence, self.drugs.fills)
+        odds = self._dose_odds(persons, persons.age, use)
+        low, high = 1e-6, 10.0
+        for _ in range(60):
+            middle = np.sqrt(low * high)
+            low, high = (low, middle) if np.minimum(middle * odds, 1).mean() > \
+                self.scenario.prescribing.dose_dispensed_share else (middle, high)
+        self.dose_level = middle
+
+    def _dose_odds(self, persons: Persons, age: np.ndarray, use: np.ndarray) -> np.ndarray:
+        p = self.scenario.prescribing
+        older = age - p.dose_dispensed_min_age
+        return np.where(older >= 0, np.exp(p.dose_dispensed_frailty * persons.frailty + p.dose_dispensed_age * older), 0.0
+                        ) * use[:, self.drugs.dose_dispensed].sum(axis=1)
+
+    def _rolls_from(self, persons: Persons, use: np.ndarray, use_later: np.ndarray, centre_id: str) -> np.ndarray:
+        """Day from which each person's drugs come in rolls: more and more of an ageing cohort, as frail ones die."""
+        days = self.calendar.days
+        now = self.dose_level * self._dose_odds(persons, persons.age, use)
+        later = self.dose_level * self._dose_odds(persons, persons.age + round(days / 365), use_later)
+        u = Keyed("dose dispensing", self.seed, centre_id).uniform(np.arange(len(persons)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            during = np.floor(days * (u - now) / (later - now))
+        return np.where(u < now, 0, np.where(u < later, during, NOT_LATER)).astype(np.int64)
+
+    def block(self, home: int) -> Block:
+        """Draw the persons first listed at centre ``home`` and all their fills."""
+        seed, centre_id, days = self.seed, self.centres.centre_id[home], self.calendar.days
+        persons = draw_persons(self.scenario, self.rates, seed, centre_id, self.centres.persons[home], days)
+        listings = draw_listings(self.rates, seed, centre_id, home, persons, self.move_weight, days)
+        prevalence = illness.centre_prevalence(self.illness, self.shift[home], self.shift_variance)
+        liability = illness.draw_liability(self.illness, persons, seed, centre_id)
+        sex_age = persons.sex_age
+        older = np.minimum(persons.age + round(days / 365), 110) + persons.sex.astype(np.int64) * 111
+        diseases = illness.has_disease(liability, prevalence, sex_age)
+        use = illness.use_probability(self.illness, diseases, sex_age, persons.frailty)
+        use_later = illness.use_probability(self.illness, illness.has_disease(liability, prevalence, older), older,
+                                            persons.frailty)
+        initiation = self.initiation_style[home]
+        spells = prescribing.draw_spells(self.dynamics, illness.shifted(use, initiation),
+                                         illness.shifted(use_later, initiation), seed, centre_id, days)
+        sd = self.scenario.prescribing.shared_intensity_sd
+        traits = prescribing.PersonTraits(
+            log_intensity=sd * Keyed("shared intensity", seed, centre_id).normal(np.arange(len(persons))) - sd**2 / 2,
+            age_factor=self.age_factor[np.minimum(persons.age + 1, 110)],
+            rolls_from=self._rolls_from(persons, use, use_later, centre_id),
+        )
+        fills = prescribing.draw_fills(
+            self.scenario.prescribing, self.drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
+            traits, self.price_style[home], self.volume_style, self.scenario.prices.floor_sek_per_pack, seed, centre_id)
+        age = (self.first_month + self.calendar.month[fills.day] - persons.birth_month[fills.person]) // 12
+        group = self.drugs.group[fills.substance]
+        return Block(
+            home=home, persons=persons, listings=listings, fills=fills, diseases=diseases, use=use,
+            log_intensity=traits.log_intensity,
+            cell=(np.minimum(age // 5, 20) * 2 + persons.sex[fills.person]).astype(np.uint8),
+            free=(age < FREE_AGE) | self.drugs.always_free[group] | (self.drugs.free_under_21[group] & (age < 21)),
+        )
+
+    def costs(self, block: Block, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """DDD, gross and region's cost in öre of every fill, under ``factors`` (42,) on DDD per fill.
+
+        Öre are int64, DDD has two decimals; all shape (N,).
+        """
+        f = block.fills
+        factor = factors[block.cell]
+        gross = np.rint(np.maximum(f.ddd * factor * f.price, f.floor) * 100).astype(np.int64)
+        day = f.day.astype(np.int64) + self.origin
+        opening = opening_periods(f.person, f.day, gross, block.free, self._phase(block), len(block.persons))
+        region = region_cost(f.person, day, gross, block.free, self.staircases, opening[0] + self.origin, opening[1])
+        return np.rint(f.ddd * factor * 100) / 100, gross, region
+
+    def _phase(self, block: Block) -> np.ndarray:
+        phase = Keyed("fee phase", self.seed, self.centres.centre_id[block.home])
+        return np.floor(phase.uniform(np.arange(len(block.persons))) * PERIOD_DAYS)
+
+
+def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free: np.ndarray, phase: np.ndarray,
+                    n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fee period each of ``n`` persons is in on day 0: its end (day, exclusive) and the gross öre already in it.
+
+    Nobody knows the year before, so it is taken to have been like the first year: the period began at the first purchase
+    of that year on or after the day ``phase`` (n,), uniform over the year, or at its first purchase where none came after.
+    Persons without a purchase in that year are in no period (end 0).
+    """
+    end, carried = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    rows = np.flatnonzero(~free & (day < PERIOD_DAYS))
+    if not len(rows):
+        return end, carried
+    who, on, spent = person[rows], day[rows], gross[rows]
+    spent_by = np.cumsum(spent)
+    first = np.flatnonzero(np.diff(who, prepend=-1))
+    last = np.append(first[1:], len(who)) - 1
+    begins = np.searchsorted(who.astype(np.int64) * PERIOD_DAYS + on, who[first] * np.int64(PERIOD_DAYS)
+                             + phase[who[first]].astype(np.int64))
+    begins = np.where(begins > last, first, begins)
+    end[who[first]] = on[begins]
+    carried[who[first]] = spent_by[last] - spent_by[begins] + spent[begins]
+    return end, carried
+
+
+def simulate(scenario: Scenario, *, seed: int | None = None, scale: float = 1.0, centres: int | None = None,
+             workers: int = 2, progress: Progress | None = None) -> Simulation:
+    """A world ready to be written or read into memory; nothing is drawn before.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    seed : another draw of the same world; None = the scenario's own
+    scale : persons per centre as a share of the full number; all centres stay
+    centres : only the first so many centres, each as it is in the full world but for those who move there
+    workers : threads; the result is the same with any number
+    progress : called with one line on what is being done
+
+    Raises UserError for a scale, number of centres or scenario that cannot be.
+    """
+    if not 0 < scale <= 10:
+        raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
+    if centres is not None and not 1 <= centres <= scenario.population.centres:
+        raise UserError(f"the scenario has {scenario.population.centres} centres, not {centres}. Ask for 1 to that many.")
+    world = World(scenario, scenario.seed if seed is None else seed, scale,
+                  scenario.population.centres if centres is None else centres)
+    return Simulation(world, workers, progress)
+
+
+class Simulation:
+    """One draw of a world. ``write`` streams it to Parquet; ``tables`` gives it in memory; both give the same rows.
+
+    Attributes: ``scenario``, ``seed``, ``scale``, ``world``.
+    """
+
+    def __init__(self, world: World, workers: int = 2, progress: Progress | None = None):
+        self.world, self.scenario, self.seed, self.scale = world, world.scenario, world.seed, world.scale
+        self._workers, self._progress = workers, progress or (lambda _: None)
+        self._tally: Tally | None = None
+
+    def _drawn(self) -> Iterator[tuple[dict[str, pa.Table], dict[str, pa.Table]]]:
+        """Data and truth of each block, centre by centre; what the calibration report needs is summed on the way."""
+        from joblib import Parallel, delayed
+
+        from lakemedelsmodell.simulation.calibration import Tally
+
+        def draw(home: int) -> tuple[dict[str, pa.Table], dict[str, pa.Table], Tally]:
+            block = self.world.block(home)
+            ddd, gross, region = self.world.costs(block, self.world.factors)
+            return (tables.data_tables(self.world, block, ddd, gross, region), tables.truth_tables(self.world, block),
+                    Tally.of(self.world, block, gross, region))
+
+        K = self.world.n_centres
+        tally = Tally.empty(self.world)
+        parallel = Parallel(n_jobs=self._workers, backend="threading", return_as="generator", pre_dispatch="2 * n_jobs")
+        for home, (data, truth, part) in enumerate(parallel(delayed(draw)(home) for home in range(K))):
+            self._progress(f"simulating centre {home + 1} of {K}")
+            tally.add(part)
+            yield data, truth
+        self._tally = tally
+
+    def write(self, data: Path, truth: Path) -> None:
+        """Stream the four tables to ``data`` and the truth behind them to ``truth`` (folders are made), as Parquet."""
+        import pyarrow.parquet as pq
+
+        for folder in (data, truth):
+            folder.mkdir(parents=True, exist_ok=True)
+        centres, centres_truth = tables.centre_tables(self.world)
+        pq.write_table(centres, data / "centres.parquet")
+        pq.write_table(centres_truth, truth / "centres.parquet")
+        writers: dict[Path, pq.ParquetWriter] = {}
+        try:
+            for of_data, of_truth in self._drawn():
+                for folder, named in ((data, of_data), (truth, of_truth)):
+                    for name, table in named.items():
+                        path = folder / f"{name}.parquet"
+                        if path not in writers:
+                            writers[path] = pq.ParquetWriter(
+                                path, table.schema, compression="snappy",
+                                use_dictionary=[f.name for f in table.schema if f.name in tables.FEW_VALUES])
+                        writers[path].write_table(table, row_group_size=1 << 20)
+        finally:
+            for writer in writers.values():
+                writer.close()
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The four tables in memory, by name: centres, persons, listings, dispensings."""
+        import pyarrow as pa
+
+        blocks = [data for data, _ in self._drawn()]
+        return {"centres": tables.centre_tables(self.world)[0],
+                **{name: pa.concat_tables([b[name] for b in blocks]).unify_dictionaries() for name in blocks[0]}}
+
+    def calibration_report(self) -> dict[str, Any]:
+        """How the world lies to what is published and known; draws it unless it has been written or read already."""
+        if self._tally is None:
+            for _ in self._drawn():
+                pass
+        assert self._tally is not None
+        return self._tally.report(self.world)
