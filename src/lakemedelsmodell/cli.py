@@ -121,7 +121,7 @@ def table(
         (c.age_band, c.sex, _kronor(c.published), _kronor(c.derived), "=" if c.equal else "differs")
         for c in cells.itertuples()
     ]
-    _print_columns([("age", "sex", "published", "derived", ""), *rows], left=2)
+    _print_columns([("age", "sex", "published", "derived", ""), *rows], "<<>")
     print(f"equal cells: {int(cells['equal'].sum())} of {len(cells)}")
 
 
@@ -243,19 +243,23 @@ def flags(
         f"{out}: {len(frame):,} persons, {len(frame.columns) - 1} conditions of {chosen.name} ({rule.value}), "
         f"{first} to {after} (exclusive)"
     )
-    _print_columns([(name, f"{int(frame[name].sum()):,}") for name in chosen.names], left=1)
+    _print_columns([(name, f"{int(frame[name].sum()):,}") for name in chosen.names], "<>")
 
 
 @app.command(epilog=_example("check my_extract"))
 def check(data: DataFolder) -> None:
     """Read and validate a data folder: say what is wrong, or what was found."""
+    from lakemedelsmodell.data.tables import KINDS, default_period
+
     half_year = _read(data)
+    period, partial = default_period(half_year)
     print(f"{_data_folder(data)}: can be read.")
+    print(f"  {len(half_year.centres_frame):,} centres, dispensings from {half_year.first_day} to {half_year.last_day}")
+    print(f"  evaluate would pay {period}{', which is not complete' if partial else ''}")
     for sentence in half_year.found:
         print(f"  {sentence}")
-    noticed = {kind: count for kind, count in half_year.counts.items() if count}
-    print("Noticed, not fatal:" if noticed else "Nothing to notice.")
-    _print_columns([(f"  {kind.replace('_', ' ')}", f"{count:,}") for kind, count in noticed.items()], left=1)
+    print("Noticed, not fatal:" if half_year.counts else "Nothing to notice.")
+    _print_columns([(f"  {count:,}", KINDS[kind]) for kind, count in half_year.counts.items()], "><")
 
 
 @app.command(epilog=_example("explain --age 60 --sex M --condition diabetes_oral --condition doak --lang sv"))
@@ -297,12 +301,13 @@ def _percent(value: float | None) -> str:
     return "–" if value is None or value != value else f"{100 * value:.0f} %"
 
 
-def _print_columns(rows: Sequence[Sequence[str]], left: int) -> None:
-    """Print text in columns: the first ``left`` of them to the left, the others to the right."""
+def _print_columns(rows: Sequence[Sequence[str]], ways: str) -> None:
+    """Print text in columns, each to the left (<) or right (>) as ``ways`` says; its last holds for all further ones."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    ways = [str.ljust] * left + [str.rjust] * (len(widths) - left)
+    ways = ways.ljust(len(widths), ways[-1])
     for row in rows:
-        print("  ".join(way(text, width) for way, text, width in zip(ways, row, widths, strict=True)).rstrip())
+        cells = (f"{text:{way}{width}}" for text, way, width in zip(row, ways, widths, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def _print_published(amounts: pd.DataFrame, format: Format) -> None:
@@ -322,7 +327,7 @@ def _print_published(amounts: pd.DataFrame, format: Format) -> None:
     bands = amounts.pivot(index="age_from", columns="sex", values="sek_per_month")
     labels = dict(zip(amounts["age_from"], amounts["age_band"], strict=True))
     rows = [(labels[age], *(_kronor(bands.loc[age, s]) for s in SEXES)) for age in bands.index]
-    _print_columns([("age", *SEXES), *rows], left=1)
+    _print_columns([("age", *SEXES), *rows], "<>")
     print(f"\nSource: {source}")
 
 
@@ -353,7 +358,7 @@ def _print_summary(result: RunResult) -> None:
         )
         for name, m in r["models"].items()
     ]
-    _print_columns([head, *rows], left=1)
+    _print_columns([head, *rows], "<>")
     if r["contrasts"]:
         print(f"\n{_headline(r['contrasts'][0])}")
     print()
@@ -393,7 +398,7 @@ def _print_explanations(
     parts = [{part.name: _kronor(part.sek) for part in e.parts} for e in explained]
     unit, total = {"sv": ("kr per listad månad", "Summa"), "en": ("SEK per listed month", "Total")}[lang]
     rows = [(label, *(p.get(name, "") for p in parts)) for name, label in labels.items()]
-    _print_columns([(unit, *(t.model for t in tables)), *rows, (total, *(_kronor(e.total) for e in explained))], left=1)
+    _print_columns([(unit, *(t.model for t in tables)), *rows, (total, *(_kronor(e.total) for e in explained))], "<>")
     for source in dict.fromkeys(table.source for table in tables):
         names = ", ".join(table.model for table in tables if table.source == source)
         print(f"{names}: {source}")
