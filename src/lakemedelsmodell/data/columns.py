@@ -63,7 +63,7 @@ EXPECTED: dict[Kind, tuple[str, str]] = {
 
 _BLANK = r"[\s\x{00A0}\x{202F}\x{2007}]+"
 _MISSING = "('', 'NA', 'NaN', 'nan', 'NULL', 'null', '.')"
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
+INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
 ATC_FORM = "[ABCDGHJLMNPRSV][0-9]{2}[A-Z]{2}[0-9]{2}"
 """A full code: anatomical group, two digits, two letters, two digits."""
 
@@ -113,7 +113,7 @@ def parsed(x: str, sql_type: str, kind: Kind, *, decimal_comma: bool = False, pe
             return None
         case "person":
             return f"CASE WHEN regexp_full_match({x}, '[0-9]{{1,18}}') THEN try_cast({x} AS BIGINT) END" \
-                if person == "BIGINT" and sql_type not in _INTEGERS else None
+                if person == "BIGINT" and sql_type not in INTEGERS else None
         case "date":
             return None if sql_type == "DATE" or sql_type.startswith("TIMESTAMP") else day
         case "month":
@@ -126,7 +126,7 @@ def parsed(x: str, sql_type: str, kind: Kind, *, decimal_comma: bool = False, pe
         case "sex":
             return f"CASE WHEN upper({x}) IN ('K', '2') THEN 'K' WHEN upper({x}) IN ('M', '1') THEN 'M' END"
         case "number":
-            if sql_type in _INTEGERS or sql_type in ("DOUBLE", "FLOAT", '"NULL"') or sql_type.startswith("DECIMAL"):
+            if sql_type in INTEGERS or sql_type in ("DOUBLE", "FLOAT", '"NULL"') or sql_type.startswith("DECIMAL"):
                 return None
             form = r"[+-]?([0-9]+[,]?[0-9]*|[,][0-9]+)" if decimal_comma else \
                 r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
@@ -145,7 +145,7 @@ def plain(x: str, sql_type: str, kind: Kind, *, person: str = "BIGINT", clean: b
     """SQL for a column that :func:`parsed` says cannot fail; ``clean`` ATC codes are taken as they are."""
     match kind:
         case "person":
-            return f"{x}::{person}" if sql_type in _INTEGERS else as_text(x, sql_type, "text")
+            return f"{x}::{person}" if sql_type in INTEGERS else as_text(x, sql_type, "text")
         case "date":
             return x if sql_type == "DATE" else f"{x}::DATE"
         case "month":

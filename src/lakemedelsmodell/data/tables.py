@@ -12,8 +12,7 @@ import pandas as pd
 from lakemedelsmodell.data.checks import Border, Source
 from lakemedelsmodell.data.columns import TABLES
 from lakemedelsmodell.data.engines import connect
-from lakemedelsmodell.data.periods import Period, add_months
-from lakemedelsmodell.errors import DataError, Problem
+from lakemedelsmodell.data.periods import Period
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,22 +134,22 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
         border.check_table(table)
     border.check_keys()
     border.raise_problems()
-    border.canonical()
-    content_hash, codes = border.count_rows()
+    border.hand_over()
+    content = border.content()
+    border.count_rows()
+    content_hash = border.digest()
     table = border.connection.table
     centres = table("centres").order_by("centre_id").to_pandas()
-    months = [d for d, in border.sql("SELECT DISTINCT date_trunc('month', date)::DATE AS m FROM dispensings ORDER BY m")]
-    first, last = border.sql("SELECT min(date), max(date) FROM dispensings")[0]
     return HalfYear(
         connection=border.connection, centres=table("centres"), persons=table("persons"), listings=table("listings"),
         dispensings=table("dispensings"), base_drugs=table("base_drugs") if "base_drugs" in border.files else None,
         centres_frame=centres[["centre_id", "name", *(c for c in ("operator", "cni", "rural")
                                                       if c in border.has["centres"])]],
-        codes=codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())), content_hash=content_hash,
-        months_seen=tuple(months), first_day=first, last_day=last, has=border.has, held=held)
+        codes=content.codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())), content_hash=content_hash,
+        months_seen=content.months, first_day=content.first, last_day=content.last, has=border.has, held=held)
 
 
 def default_period(half_year: HalfYear) -> tuple[Period, bool]:
-    """The last calendar half-year whose final month has dispensings, else the last one begun, and whether it is partial."""
+    """The last calendar half-year whose final month has dispensings, else the last one begun; and whether partial."""
     whole = [m for m in half_year.months_seen if m.month in (6, 12)]
     return (Period.half_year_of(whole[-1]), False) if whole else (Period.half_year_of(half_year.last_day), True)
