@@ -180,7 +180,6 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
              "scale": scale, "content_hash": half_year.content_hash},
             {"scenario": scenario.model_dump(mode="json"), "seed": simulation.seed, "scale": scale, "centres": centres},
             started, clock, langs, report, progress)
-        half_year.close()
     return RunResult(folder, results, time.perf_counter() - clock)
 
 
@@ -201,7 +200,6 @@ def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | No
             {"kind": "files", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
              "content_hash": half_year.content_hash},
             {"inputs": {str(data): file_hashes(data)}}, started, clock, langs, report, progress)
-        half_year.close()
     return RunResult(folder, results, time.perf_counter() - clock)
 
 
