@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,7 +240,7 @@ class ConditionSet:
             "condition": c.name, "label": c.label_en, "theme": c.theme, "ATC": " ".join(c.include),
             "but not": " ".join(c.exclude), "yields to": ", ".join(c.yields_to),
         } for c in self.conditions])
-        return f"<p><b>{self.name}</b>. {self.statement_en}</p>" + shown.to_html(index=False)
+        return f"<p><b>{escape(self.name)}</b>. {self.statement_en}</p>" + shown.to_html(index=False)
 
 
 def condition_set(name_or_path: str | Path) -> ConditionSet:

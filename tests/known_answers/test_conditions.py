@@ -193,6 +193,12 @@ def test_all_mistakes_are_told_at_once(written):
     assert len(e.value.problems) == 3
 
 
+def test_a_circle_is_told_once_however_often_it_is_met(written):
+    with pytest.raises(DataError) as e:
+        read_condition_list(written("condition,atc,requires\na,A,b\nb,B,c\nc,C,b\nd,D,b;c\n"))
+    assert [p.problem for p in e.value.problems] == ["the conditions require each other in a circle: b → c → b"]
+
+
 def test_a_missing_or_unreadable_file(tmp_path, written):
     with pytest.raises(DataError, match="nowhere.csv: the file cannot be opened"):
         condition_set(tmp_path / "nowhere.csv")

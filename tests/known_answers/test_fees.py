@@ -49,10 +49,11 @@ def test_a_period_keeps_the_staircase_it_began_under():
 
 def test_a_new_period_begins_at_the_first_purchase_after_the_last_one_ended():
     start = date(2024, 8, 1)
-    before_end = date.fromordinal(start.toordinal() + PERIOD_DAYS - 1)
-    at_end = date.fromordinal(start.toordinal() + PERIOD_DAYS)
-    assert one_person((start, 50_000), (before_end, 100))[1] == 100
-    assert one_person((start, 50_000), (at_end, 100))[1] == 0
+    assert one_person((start, 50_000), (date(2025, 7, 31), 100))[1] == 100
+    assert one_person((start, 50_000), (date(2025, 8, 1), 100))[1] == 0
+    thirteen_months_later, a_year_after_that = date(2025, 9, 1), date(2026, 9, 1)
+    assert one_person((start, 1), (thirteen_months_later, 50_000), (date(2026, 8, 31), 100))[2] == 100
+    assert one_person((start, 1), (thirteen_months_later, 50_000), (a_year_after_that, 100))[2] == 0
 
 
 def test_free_of_charge_is_paid_by_the_region_and_does_not_count():
