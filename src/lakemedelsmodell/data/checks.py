@@ -96,6 +96,7 @@ class Border:
 
     connection: Backend
     scratch: Path
+    tables: Mapping[str, tuple[Column, ...]] = field(default_factory=lambda: TABLES)
     progress: Callable[[str], Any] | None = None
     problems: list[Problem] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
@@ -133,12 +134,12 @@ class Border:
         types = {name: "VARCHAR" if kind.startswith("ENUM") else kind
                  for name, kind, *_ in self.sql(f"DESCRIBE SELECT * FROM {source.scan}")}
         own = self._match(table, source, types)
-        if table == "persons" and "person_id" in own:
+        if table in ("persons", "cohort") and "person_id" in own:
             self._choose_person_type(source, own["person_id"][0], types)
         decimal_comma = self._decimal_comma(source, own, types)
         texts, values, unread = [], [], []
         self.has[table] = set()
-        for column in TABLES[table]:
+        for column in self.tables[table]:
             name, kind = own.get(column.name, (None, column.kind))
             if name is None and column.needed:
                 self._missing(table, source, column, types)
@@ -166,7 +167,7 @@ class Border:
     def _match(self, table: str, source: Source, types: Mapping[str, str]) -> dict[str, tuple[str, Kind]]:
         """Canonical column -> (own name, kind) of the columns there; the others are named as ignored."""
         kinds: dict[str, tuple[str, Kind]] = {}
-        for column in TABLES[table]:
+        for column in self.tables[table]:
             kinds |= {name: (column.name, kind) for name, kind in
                       ((column.name, column.kind), *STAND_INS.get(column.name, ()))}
         own: dict[str, tuple[str, Kind]] = {}
@@ -208,10 +209,9 @@ class Border:
 
     def _missing(self, table: str, source: Source, column: Column, types: Mapping[str, str]) -> None:
         others = " or ".join([column.name, *(name for name, _ in STAND_INS.get(column.name, ()))])
-        self.problems.append(Problem(
-            source.file, "the column is missing",
-            f"Add {others}, or map your own name onto it in columns.toml under [{table}]; the columns are "
-            f"{', '.join(types)}", column=column.name))
+        mapping = f", or map a name of your own onto it in columns.toml under [{table}]" if table in TABLES else ""
+        self.problems.append(Problem(source.file, "the column is missing", f"Add {others}{mapping}; the columns are "
+                                     f"{', '.join(types)}", column=column.name))
 
     def _any(self, source: Source, x: str) -> bool:
         return bool(self.sql(f"SELECT 1 FROM {source.scan} WHERE {x} IS NOT NULL LIMIT 1"))
@@ -232,7 +232,7 @@ class Border:
         """Small tables are kept; dispensings stay where they lie, or in a scratch Parquet when they need reading."""
         def read(relation: str, *place: str) -> str:
             failed = [f"CASE WHEN {name} IS NULL THEN text_{name} END AS unread_{name}" for name in unread]
-            names = [c.name for c in TABLES[table]]
+            names = [c.name for c in self.tables[table]]
             return (f"SELECT {', '.join([*names, *failed, *place])} FROM (SELECT *, {', '.join(values)} FROM "
                     f"(SELECT {', '.join([*texts, *place]) or '*'} FROM {relation}))")
 
@@ -273,7 +273,7 @@ class Border:
             self.problems.append(Problem(self.files[table], "the table is empty", "Put at least one row into it"))
             return
         has = self.has[table]
-        filled = [c.name for c in TABLES[table] if c.filled] + ["in_base"] * ("in_base" in has)
+        filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
         checks = [Check(f"{name} IS NULL", "the value is missing", "Fill it in", name) for name in filled]
         if table == "dispensings":
             checks += [Check("cost < 0 AND packages > 0", "a purchase with a negative cost",
@@ -318,7 +318,7 @@ class Border:
     def hand_over(self) -> None:
         """The tables under their own names, without the columns of the border; persons numbered."""
         for table in self.files:
-            names = ", ".join(c.name for c in TABLES[table])
+            names = ", ".join(c.name for c in self.tables[table])
             if table == "persons":
                 self.sql("CREATE TABLE persons AS SELECT (row_number() OVER (ORDER BY person_id) - 1)::INTEGER AS "
                          f"person, {names} FROM persons_read ORDER BY person")
@@ -385,7 +385,7 @@ class Border:
         total = hashlib.sha256()
         for table in self.files:
             columns = ", ".join(f"round({c.name} * 1000)::BIGINT" if c.kind == "number" else c.name
-                                for c in TABLES[table])
+                                for c in self.tables[table])
             rows = np.asarray(self.connection.raw_sql(f"SELECT hash({columns}) AS h FROM {table}").fetchnumpy()["h"])
             rows.sort()
             if table == "dispensings":

@@ -72,7 +72,11 @@ def _open(folder: Path, table: str, border: Border) -> Source | None:
                                 "Keep one of them in the folder"))
     if not paths:
         return _sheet_of_one_workbook(folder, table, border)
-    path = paths[0]
+    return open_file(paths[0], table, border)
+
+
+def open_file(path: Path, table: str, border: Border) -> Source:
+    """One table from a CSV, a workbook's first sheet, a Parquet file or a folder of Parquet parts."""
     if path.suffix.lower() in TEXT_SUFFIXES:
         return _delimited(path, table, border)
     return _workbook(path, None, table, border) if path.suffix.lower() == ".xlsx" else _parquet(path, border)

@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = {
     "cost_of_other_prescribers_sek": "SEK prescribed outside the centres, left out",
     "duplicate_rows": "dispensings identical to another row",
     "gross_price_unknown": "dispensings without a gross price",
+    "rows_without_months": "rows of a cohort without listed months or weight, left out",
     "persons_without_history": "listed persons not listed through the whole look-back",
 }
 """What is counted and shown, by kind; nothing of it is fatal."""
@@ -121,7 +122,7 @@ class HalfYear:
 def new_border(progress: Callable[[str], Any] | None = None) -> Border:
     """An empty database ready to take tables in."""
     connection, scratch = connect()
-    return Border(connection, scratch, progress)
+    return Border(connection, scratch, progress=progress)
 
 
 def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> HalfYear:
