@@ -275,16 +275,15 @@ TRUE, FALSE = {"true", "1", "ja", "yes"}, {"false", "0", "nej", "no", ""}
 
 def _number(text: str) -> float:
     value = float(re.sub(r"[\s\u00a0\u202f]", "", text).replace(",", "."))
-    if not 0 < value < float("inf"):
+    if not 0 <= value < float("inf"):
         raise ValueError
     return value
 
 
-def _count(text: str, least: int) -> int:
-    value = int(text)
-    if value < least:
+def _count(text: str) -> int:
+    if not (value := _number(text)).is_integer():  # 2.0 is how some programs write a count
         raise ValueError
-    return value
+    return int(value)
 
 
 def _boolean(text: str) -> bool:
@@ -302,8 +301,8 @@ def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 RULES: Mapping[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
-    "min_dates": (_optional(lambda t: _count(t, 1)), str),
-    "min_days_apart": (_optional(lambda t: _count(t, 0)), str),
+    "min_dates": (_optional(_count), str),
+    "min_days_apart": (_optional(_count), str),
     "min_ddd": (_optional(_number), lambda v: f"{v:.15g}"),
     "min_packages": (_optional(_number), lambda v: f"{v:.15g}"),
     "requires": (_names, ";".join),
@@ -319,8 +318,8 @@ COLUMNS = ("condition", "atc", "exclude", *RULES)
 
 REMEDIES = {
     "exclude": "Write true or false (also 1/0, ja/nej).", "marker_only": "Write true or false (also 1/0, ja/nej).",
-    "min_dates": "Write a whole number from 1.", "min_days_apart": "Write a whole number from 0.",
-    "min_ddd": "Write a number above 0.", "min_packages": "Write a number above 0.",
+    "min_dates": "Write a whole number, 0 or more.", "min_days_apart": "Write a whole number, 0 or more.",
+    "min_ddd": "Write a number, 0 or more.", "min_packages": "Write a number, 0 or more.",
     "theme": f"Write one of {', '.join(THEMES)}.",
 }
 

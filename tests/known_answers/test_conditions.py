@@ -125,6 +125,13 @@ def test_swedish_excel_writes_semicolons_decimal_commas_and_cp1252(written):
                                           min_ddd=1090.5, yields_to=("hjärta",))
 
 
+def test_numbers_and_truth_as_other_programs_write_them(written):
+    mine = read_condition_list(written(
+        "Condition,ATC,exclude,min_dates,min_days_apart,marker_only\na,A10,FALSE,2.0,0,True\na,A10X,Ja,2,0.0,1\n"))
+    assert mine["a"] == Condition("a", include=("A10",), exclude=("A10X",), min_dates=2, min_days_apart=0,
+                                  marker_only=True)
+
+
 def test_several_conditions_in_one_field(written):
     for text in ('condition,atc,requires\nab,,a;b\na,A,\nb,B,\n', 'condition;atc;requires\nab;;"a; b"\na;A;\nb;B;\n'):
         assert read_condition_list(written(text))["ab"] == Condition("ab", requires=("a", "b"))
@@ -162,7 +169,7 @@ def test_a_set_written_is_the_set_read(conditions, tmp_path):
     ("condition,atc,exclude\na,,true\n", "an exclusion without a code"),
     ("condition,atc,exclude\na,A10,true\n", "a has no code that counts"),
     ("condition,atc\na,\n", "a has no code that counts"),
-    ("condition,atc,min_dates\na,A10,0\n", "column min_dates, value '0': the value cannot be read. Write a whole"),
+    ("condition,atc,min_dates\na,A10,two\n", "column min_dates, value 'two': the value cannot be read. Write a whole"),
     ("condition,atc,min_dates\na,A10,2.5\n", "column min_dates, value '2.5'"),
     ("condition,atc,min_days_apart\na,A10,-1\n", "column min_days_apart, value '-1'"),
     ("condition,atc,min_ddd\na,A10,many\n", "column min_ddd, value 'many': the value cannot be read. Write a number"),

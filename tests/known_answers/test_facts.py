@@ -2,6 +2,7 @@
 
 import csv
 from datetime import date
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,12 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import tables
 
 TABLES = tuple(tables.ROW_MODELS)
+
+
+def test_every_table_is_described_and_every_description_has_a_table():
+    files = [file.name for file in resources.files(facts).iterdir()]
+    packaged = {name.removesuffix(".csv") for name in files if name.endswith(".csv")}
+    assert packaged == set(tables.about()) == set(TABLES)
 
 
 @pytest.mark.parametrize("table", TABLES)
