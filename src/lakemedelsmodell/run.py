@@ -167,8 +167,8 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / scenario.name if out is None else out
     check_out(folder)
+    simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
     with staged(folder) as stage:
-        simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
         simulation.write(stage / "data", stage / "truth")
         progress("reading and checking the files")
         half_year = read_half_year(stage / "data")
