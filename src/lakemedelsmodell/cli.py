@@ -302,7 +302,7 @@ def _percent(value: float | None) -> str:
 
 
 def _print_columns(rows: Sequence[Sequence[str]], ways: str) -> None:
-    """Print text in columns, each to the left (<) or right (>) as ``ways`` says; its last holds for all further ones."""
+    """Print text in columns, each to the left (<) or right (>) as ``ways`` says; its last holds for further ones."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ways = ways.ljust(len(widths), ways[-1])
     for row in rows:

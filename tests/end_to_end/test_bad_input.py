@@ -39,12 +39,12 @@ BAD = {
         ["dispensings.csv", "row 2", "column cost", "'-55.5'"],
     ),
     "duplicate person": (
-        lambda f: edit(f, "persons", "3,K,2010-11", "2,K,2010-11"),
+        lambda f: edit(f, "persons", "3,K,2010-11,", "2,M,1966-01,\n3,K,2010-11,"),
         ["persons.csv", "row 3", "column person_id", "'2'"],
     ),
     "unreadable encoding": (
-        lambda f: (f / "centres.csv").write_bytes("centre_id,name\nA,Åhus\nB,Båstad\n".encode("utf-16")),
-        ["centres.csv", "encoding"],
+        lambda f: (f / "centres.csv").write_bytes(b"centre_id,name\nA,\xc5hus\nB,B\x81stad\n"),
+        ["centres.csv", "row 2", "value", "UTF-8"],
     ),
     "empty table": (
         lambda f: (f / "dispensings.csv").write_text("person_id,date,atc,packages,ddd,cost\n"),
@@ -78,11 +78,11 @@ def test_bad_files_are_named_in_one_line_and_nothing_is_written(command, region,
 
 def test_several_things_wrong_are_said_together(command, region):
     edit(region, "persons", "2,M,", "2,X,")
-    edit(region, "listings", "3,B,", "3,C,")
+    edit(region, "listings", "3,B,2020-01-01", "3,B,soon")
     done = command("check", region)
     assert done.returncode == 1
     assert "column sex" in done.stderr
-    assert "column centre_id" in done.stderr
+    assert "column start_date" in done.stderr
 
 
 def test_a_missing_folder_is_named(command, tmp_path):

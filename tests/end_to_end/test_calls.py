@@ -35,8 +35,8 @@ def test_every_command_has_help_with_an_example(command, name):
     [
         (["table", "--year", "2019"], "2025, 2026"),
         (["simulate", "skane_2026h2"], "skane_2026h1"),
-        (["simulate", "--scale", "0"], "--scale 0"),
-        (["simulate", "--scale", "nan"], "--scale nan"),
+        (["simulate", "--scale", "0"], "scale 0 "),
+        (["simulate", "--scale", "nan"], "scale nan "),
         (["evaluate"], "--cohort"),
         (["evaluate", "here", "--cohort", "there"], "either"),
         (["evaluate", "here", "--settings", "nowhere.toml"], "nowhere.toml"),

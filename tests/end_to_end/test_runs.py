@@ -186,11 +186,9 @@ def test_flags_from_a_list_of_ones_own(command, region, tmp_path):
 
 def test_a_reduced_table_is_evaluated_out_of_fold(command, tmp_path):
     lines = ["person_id,centre_id,age,sex,months,cost,flag_sick"]
-    for i in range(240):
-        sick = i % 4 == 0
-        lines.append(
-            f"{i},{'ABCD'[i // 60]},{20 + i % 50},{'KM'[i % 2]},6,{600 * sick + i % 7 * 10},{str(sick).lower()}"
-        )
+    for i in range(192):  # being sick is balanced over age, sex and centre
+        sick, sex, age = i % 4 == 0, "KM"[i // 4 % 2], 20 + 10 * (i // 8 % 3)
+        lines.append(f"{i},{'ABCD'[i // 48]},{age},{sex},6,{600 * sick + i % 7 * 10},{str(sick).lower()}")
     (tmp_path / "cohort.csv").write_text("\n".join(lines) + "\n")
     done = command("evaluate", "--cohort", tmp_path / "cohort.csv", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
