@@ -37,7 +37,6 @@ STATEMENT_EN = (
     "groups of ATC codes. Antibiotics are not in it."
 )
 
-
 THRESHOLDS = ("min_dates", "min_days_apart", "min_ddd", "min_packages")
 """Rules that count only under ``listed``."""
 
@@ -326,6 +325,7 @@ REMEDIES = {
 ATC = re.compile(r"[A-Z](\d(\d([A-Z]([A-Z](\d\d?)?)?)?)?)?")
 """A code or the beginning of one."""
 
+
 class _Found(dict[str, dict[str, Any]]):
     """The conditions of a file as they are read (name → rules, include, exclude, first row), and what is wrong."""
 
@@ -379,9 +379,11 @@ def _read_lines(path: Path) -> tuple[list[str], list[dict[Any, Any]]]:
         raise DataError(Problem(path.name, "the encoding cannot be read", "Save the list as CSV in UTF-8 (or cp1252)."))
     separator = ";" if ";" in text.partition("\n")[0] else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-    reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or []]
-    lines = [{k: v.strip() if isinstance(v, str) else v for k, v in line.items()} for line in reader]
-    return list(reader.fieldnames), lines
+    try:
+        header = reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or []]
+        return header, [{k: v.strip() if isinstance(v, str) else v for k, v in line.items()} for line in reader]
+    except csv.Error as e:
+        raise DataError(Problem(path.name, f"no CSV: {e}", "Close every quote that is opened.")) from None
 
 
 def _check_header(header: list[str], found: _Found) -> None:

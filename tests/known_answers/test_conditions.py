@@ -207,6 +207,8 @@ def test_a_circle_is_told_once_however_often_it_is_met(written):
 
 
 def test_a_missing_or_unreadable_file(tmp_path, written):
+    with pytest.raises(DataError, match="mine.csv: no CSV: .* Close every quote"):
+        read_condition_list(written('condition,atc\n"' + 50_000 * "a,A10\n"))
     with pytest.raises(DataError, match="nowhere.csv: the file cannot be opened"):
         condition_set(tmp_path / "nowhere.csv")
     with pytest.raises(DataError, match="mine.csv: the encoding cannot be read"):
