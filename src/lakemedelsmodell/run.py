@@ -189,7 +189,10 @@ def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | No
     from lakemedelsmodell.data.files import read_half_year
 
     clock, started = time.perf_counter(), datetime.now(UTC)
-    folder = Path("runs") / (data.resolve().parent.name if data.name == "data" else data.resolve().name) if out is None else out
+    place = data.resolve()
+    # The data of a run lie in its folder, which must not be replaced by their evaluation.
+    name = f"{place.parent.name}_evaluated" if place.name == "data" else place.name
+    folder = Path("runs") / name if out is None else out
     check_out(folder, [data])
     with staged(folder) as stage:
         progress("reading and checking the files")

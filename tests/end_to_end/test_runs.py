@@ -95,6 +95,7 @@ def test_the_summary_says_the_contrast_and_where_the_report_lies(command, tiny_r
 def test_a_run_never_replaces_its_own_input(command, tiny_run):
     done = command("evaluate", tiny_run / "data", "--out", tiny_run)
     assert done.returncode == 2
+    assert "--out" in done.stderr
     assert (tiny_run / "results.json").is_file()
 
 
