@@ -24,7 +24,7 @@ def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     ``shares`` are non-negative and not all 0. Ties go to the earlier entry. (Hamilton's method.)
     """
     shares = np.asarray(shares, dtype=np.float64)
-    if (shares < 0).any() or shares.sum() <= 0:
+    if not (shares >= 0).all() or shares.sum() <= 0:
         raise ValueError("shares must be non-negative and not all zero")
     exact = shares * (total / shares.sum())
     whole = np.floor(exact).astype(np.int64)
