@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakemedelsmodell.errors import DataError, UserError
+from lakemedelsmodell.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +55,6 @@ class Lang(StrEnum):
 class OneLang(StrEnum):
     sv = "sv"
     en = "en"
-
-
-class Sex(StrEnum):
-    K = "K"
-    M = "M"
 
 
 class Rule(StrEnum):
@@ -265,7 +260,7 @@ def check(data: DataFolder) -> None:
 @app.command(epilog=_example("explain --age 60 --sex M --condition diabetes_oral --condition doak --lang sv"))
 def explain(
     age: Annotated[int, typer.Option(help="Age in completed years.", min=0, max=130)],
-    sex: Annotated[Sex, typer.Option(help="K (woman) or M (man).", case_sensitive=False)],
+    sex: Annotated[str, typer.Option(metavar="K|M", help="K (woman) or M (man).")],
     condition: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A condition held; repeat for several.")
     ] = None,
@@ -282,7 +277,7 @@ def explain(
     for name in held:
         if known and name not in known:
             raise UserError(_unknown("condition", name, sorted(known)))
-    _print_explanations(shown, age, sex.value, held, lang.value)
+    _print_explanations(shown, age, sex.upper(), held, lang.value)
 
 
 # ── printing ──────────────────────────────────────────────────────────────────────────────────────
@@ -502,9 +497,7 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, DataError) and len(error.problems) > 1:
-            print(f"{len(error.problems)} kinds of problem.", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
-        print(f"error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {f'{error.filename}: {error.strerror}' if error.filename else error}", file=sys.stderr)
         sys.exit(UserError.exit_code)
