@@ -74,25 +74,30 @@ def build_cohort(
     n_persons = int(half_year.persons.count().execute())
 
     say(f"{period}: months and costs")
-    listed = _listed(half_year)
+    listed = _listed(half_year).cache()
     base = _base_rows(half_year, period, cost_base, months)
     matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
-    counts = _left_out(base, matched)
-    borne = None
+    borne, counts = _borne(half_year, matched) if borne_by == "prescriber" else (None, {})
     if borne_by == "prescriber":
-        borne, others = _borne(half_year, matched)
-        counts |= others
         matched = matched.semi_join(half_year.centres, matched.prescriber_centre_id == half_year.centres.centre_id)
-    rows = _months(listed, period, months).union(
-        matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore"))
-    frame = rows.group_by("person", "centre", "band").agg(parts=rows.parts.sum(), ore=rows.ore.sum())
+    costs = matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore",
+                           rows=_whole(1))
+    rows = _months(listed, period, months).union(costs)
+    frame = rows.group_by("person", "centre", "band").agg(parts=rows.parts.sum(), ore=rows.ore.sum(),
+                                                          rows=rows.rows.sum())
     table = _arrays(frame.order_by("person", "centre", "band"))
     person = table["person"].astype(np.int64)
+    total = base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)).to_pyarrow().to_pylist()[0]
+    counts["dispensings_without_listed_month"] = (
+        total["rows"] - int(table["rows"].sum()) - counts.get("dispensings_of_other_prescribers", 0))
+    counts["cost_without_listed_month_sek"] = (
+        round((int(total["ore"]) - int(table["ore"].sum())) / 100) - counts.get("cost_of_other_prescribers_sek", 0))
 
     sex = _arrays(half_year.persons.order_by("person").select(male=(half_year.persons.sex == "M").ifelse(1, 0)))["male"]
-    full = np.zeros(n_persons, dtype=bool)
-    full[_arrays(_listed_throughout(listed, lookback))["person"]] = True
-    counts["persons_without_history"] = int(np.count_nonzero(~full[np.unique(person)]))
+    newcomer = np.zeros(n_persons, dtype=bool)
+    newcomer[person] = True
+    newcomer[_arrays(_listed_throughout(listed, lookback))["person"]] = False
+    counts["persons_without_history"] = int(np.count_nonzero(newcomer))
     first, last = min(period.start, lookback.start), max(period.end, lookback.end)
     outside = half_year.dispensings.filter((half_year.dispensings.date < first) | (half_year.dispensings.date >= last))
     counts["dispensings_outside_window"] = int(outside.count().execute())
@@ -163,7 +168,8 @@ def _months(listed: Table, period: Period, how: str) -> Table:
         t = t.filter(t.start < t.following, t.month < t.end)
         days = ibis.least(t.end, t.following).delta(ibis.greatest(t.start, t.month), unit="day")
         parts = days * t.parts_per_day
-    return t.select("person", "centre", band=_band(t.month, t.birth_month), parts=parts, ore=_whole(0))
+    return t.select("person", "centre", band=_band(t.month, t.birth_month), parts=parts, ore=_whole(0),
+                    rows=_whole(0))
 
 
 def _base_rows(half_year: HalfYear, period: Period, cost_base: str, months: str) -> Table:
@@ -173,19 +179,6 @@ def _base_rows(half_year: HalfYear, period: Period, cost_base: str, months: str)
     amount = t.cost if cost_base == "benefit_cost" else t.gross_price
     return t.select("person_id", "prescriber_centre_id", at=t.date.truncate("M") if months == "snapshot" else t.date,
                     ore=_ore(amount))
-
-
-def _left_out(base: Table, matched: Table) -> dict[str, int]:
-    """Rows and SEK of base drugs in the period that belong to no listed month."""
-    rows, ore = _sums(base)
-    kept, kept_ore = _sums(matched)
-    return {"dispensings_without_listed_month": rows - kept,
-            "cost_without_listed_month_sek": round((ore - kept_ore) / 100)}
-
-
-def _sums(t: Table) -> tuple[int, int]:
-    sums = t.aggregate(rows=t.count(), ore=t.ore.sum().fill_null(0)).to_pyarrow().to_pylist()[0]
-    return int(sums["rows"]), int(sums["ore"])
 
 
 def _borne(half_year: HalfYear, matched: Table) -> tuple[np.ndarray, dict[str, int]]:
@@ -232,7 +225,8 @@ def _flag_arrays(half_year: HalfYear, window: tuple[date, date], conditions: Con
     expanded = conditions.expand(half_year.codes["atc"])
     codes = ibis.memtable(pd.DataFrame({"atc": expanded["atc"].astype(object), "condition": expanded["condition"].map(number).astype(np.int32)}),
                           schema={"atc": "string", "condition": "int32"})
-    marks = _marks(half_year, window, codes).cache()
+    many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
+    marks = _marks(half_year, window, codes, many).cache()
     column = np.full(len(number), -1)
     column[[number[name] for name in conditions.names]] = np.arange(len(conditions.names))
     result = {}
@@ -246,28 +240,42 @@ def _flag_arrays(half_year: HalfYear, window: tuple[date, date], conditions: Con
     return result
 
 
-def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table) -> Table:
-    """Person × marker: first and last counted date, number of dates, net DDD and packages in thousandths.
+def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table, count_dates: bool) -> Table:
+    """Person × marker: first and last counted date, number of dates (2 for more where that will do), net DDD and
+    packages in thousandths.
 
-    A date counts where the net packages of person, code and date are positive; dose-dispensing counts
-    once per person, code and calendar month.
+    A date counts where the net packages of person, code and date are positive; dose-dispensing counts once per
+    person, code and calendar month. Only dates with a correction need netting: they are few, and set aside first.
     """
     t = half_year.dispensings
-    t = t.filter(t.date >= window[0], t.date < window[1])
-    t = t.semi_join(codes, "atc")
-    days = t.group_by("person_id", "atc", "date").agg(
-        packages=_thousandths(t.packages).sum(), ddd=_thousandths(t.ddd).sum(),
-        ordinary=(~t.dose_dispensed & (t.packages > 0)).ifelse(1, 0).max())
-    bought = days.filter(days.packages > 0)
-    dosed = bought.filter(bought.ordinary == 0)
-    dates = bought.filter(bought.ordinary == 1).select("person_id", "atc", "date").union(
-        dosed.group_by("person_id", "atc", month=dosed.date.truncate("M")).agg(date=dosed.date.min())
-        .select("person_id", "atc", "date"))
-    dates = dates.join(codes, "atc").group_by("person_id", "condition").agg(
-        first=lambda d: d.date.min(), last=lambda d: d.date.max(), dates=lambda d: d.date.nunique())
-    sums = days.join(codes, "atc").group_by("person_id", "condition").agg(
-        packages=lambda d: d.packages.sum(), ddd=lambda d: d.ddd.sum())
-    return dates.join(sums, ["person_id", "condition"])
+    t = t.filter(t.date >= window[0], t.date < window[1]).semi_join(codes, "atc")
+    t = t.select("person_id", "atc", "date", "dose_dispensed", packages=_thousandths(t.packages),
+                 ddd=_thousandths(t.ddd))
+    key = ["person_id", "atc", "date"]
+    corrected = t.filter(t.packages <= 0).select(key).distinct().cache()
+    net = _net(t.semi_join(corrected, key)).cache()
+    dosed = _net(t.filter(t.dose_dispensed).anti_join(corrected, key)).union(net.filter(net.dosed, net.packages > 0))
+    dosed = dosed.group_by("person_id", "atc", month=dosed.date.truncate("M")).agg(
+        date=dosed.date.min(), packages=dosed.packages.sum(), ddd=dosed.ddd.sum()).drop("month").cache()
+    names = ["person_id", "atc", "date", "packages", "ddd"]
+    single = net.filter(~net.dosed | (net.packages <= 0))
+    single = single.mutate(date=(single.packages > 0).ifelse(single.date, None))
+    rows = t.filter(~t.dose_dispensed).anti_join(corrected, key).select(names)
+    rows = rows.union(single.select(names)).union(dosed.select(names)).join(codes, "atc")
+    marks = rows.group_by("person_id", "condition").agg(
+        first=rows.date.min(), last=rows.date.max(), packages=rows.packages.sum(), ddd=rows.ddd.sum(),
+        **({"dates": rows.date.nunique()} if count_dates else {}))
+    if not count_dates:
+        marks = marks.mutate(dates=(marks.first < marks.last).ifelse(2, 1))
+    return marks.filter(marks.first.notnull())
+
+
+def _net(rows: Table) -> Table:
+    """Sums per person, code and date; ``dosed`` where all that was bought was dose-dispensed."""
+    loose = ~rows.dose_dispensed & (rows.packages > 0)
+    t = rows.group_by("person_id", "atc", "date").agg(
+        loose=loose.ifelse(1, 0).max(), packages=rows.packages.sum(), ddd=rows.ddd.sum())
+    return t.select("person_id", "atc", "date", "packages", "ddd", dosed=t.loose == 0)
 
 
 def _found(marks: Table, conditions: ConditionSet, rule: Rule) -> Table:
