@@ -14,7 +14,7 @@ import numpy as np
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.conditions import ConditionSet, condition_set
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import DataError, Problem, UserError, unknown_name
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS, SEXES
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
     frame, semicolon = _read_rows(path)
     rows = frame[frame["model"] == model]
     if rows.empty:
-        raise UserError(f"{path.name} has no model {model!r}. It has: {', '.join(sorted(set(frame['model'])))}.")
+        raise unknown_name(f"model in {path.name} called", model, frame["model"].unique())
 
     cells = np.full((len(BAND_FROM), len(SEXES)), np.nan)
     add_ons: dict[str, float] = {}

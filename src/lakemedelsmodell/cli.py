@@ -7,11 +7,10 @@ an exit code: 1, the data are bad; 2, the call is wrong.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -276,7 +275,7 @@ def explain(
     known = {name for amount_table in shown for name in amount_table.conditions}
     for name in held:
         if known and name not in known:
-            raise UserError(_unknown("condition", name, sorted(known)))
+            raise unknown_name("condition", name, sorted(known))
     _print_explanations(shown, age, sex.upper(), held, lang.value)
 
 
@@ -387,16 +386,18 @@ def _change(ratio: float | None) -> str | None:
 def _print_explanations(
     tables: Sequence[AmountTable], age: int, sex: str, held: tuple[str, ...], lang: Language
 ) -> None:
-    """One column per model, one row per named part, the sums at the foot."""
+    """One column per model, one row per named part, the sums at the foot; then what the models are."""
+    from lakemedelsmodell.report.texts import Texts
+
     explained = [t.explain(age, sex, [c for c in held if c in t.conditions], lang) for t in tables]
     labels = {part.name: part.label for e in explained for part in e.parts}
     parts = [{part.name: _kronor(part.sek) for part in e.parts} for e in explained]
     unit, total = {"sv": ("kr per listad månad", "Summa"), "en": ("SEK per listed month", "Total")}[lang]
     rows = [(label, *(p.get(name, "") for p in parts)) for name, label in labels.items()]
     _print_columns([(unit, *(t.model for t in tables)), *rows, (total, *(_kronor(e.total) for e in explained))], "<>")
-    for source in dict.fromkeys(table.source for table in tables):
-        names = ", ".join(table.model for table in tables if table.source == source)
-        print(f"{names}: {source}")
+    print()
+    name = Texts(lang, "simulation").name
+    _print_columns([(t.model, name("models", t.model), t.source) for t in tables], "<")
 
 
 @contextmanager
@@ -421,13 +422,6 @@ def _progress() -> Iterator[Progress]:
 
 
 # ── reading what the call says ────────────────────────────────────────────────────────────────────
-
-
-def _unknown(kind: str, name: str, available: Iterable[str]) -> str:
-    available = list(available)
-    close = difflib.get_close_matches(name, available, n=1)
-    guess = f" Did you mean {close[0]}?" if close else ""
-    return f"There is no {kind} {name}.{guess} Available: {', '.join(available)}."
 
 
 def _languages(lang: Lang) -> tuple[str, ...]:
@@ -470,7 +464,7 @@ def _amount_tables(file: Path | None, model: str | None) -> list[AmountTable]:
     today = published_table(max(facts.published_years()))
     names = [name for name in models_in(source) if name != today.model]
     if model is not None and model not in (today.model, *names):
-        raise UserError(_unknown("model", model, [today.model, *names]))
+        raise unknown_name("model", model, [today.model, *names])
     return [today, *(read_amounts(source, name) for name in names if model in (None, name))]
 
 

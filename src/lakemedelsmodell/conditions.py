@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import DataError, Problem, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,8 +250,7 @@ def condition_set(name_or_path: str | Path) -> ConditionSet:
     if str(name_or_path) in PACKAGED_SETS:
         return _packaged(str(name_or_path))
     if Path(name_or_path).suffix.lower() != ".csv" and not Path(name_or_path).is_file():
-        raise UserError(f"{str(name_or_path)!r} is no condition set. "
-                        f"Choose {' or '.join(PACKAGED_SETS)}, or give a CSV file.")
+        raise unknown_name("condition set", str(name_or_path), PACKAGED_SETS, ", or give a CSV file")
     return read_condition_list(name_or_path)
 
 

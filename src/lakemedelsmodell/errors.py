@@ -6,6 +6,8 @@ user as a traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -13,6 +15,14 @@ class UserError(Exception):
     """The call is wrong: an unknown name, a folder that may not be replaced (exit code 2)."""
 
     exit_code = 2
+
+
+def unknown_name(kind: str, name: str, available: Iterable[str], or_else: str = "") -> UserError:
+    """There is no ``kind`` of this name: the one probably meant, those there are, and what else would do."""
+    available = list(available)
+    close = difflib.get_close_matches(name, available, n=1)
+    guess = f" Did you mean {close[0]}?" if close else ""
+    return UserError(f"There is no {kind} {name!r}.{guess} Choose one of {', '.join(available)}{or_else}.")
 
 
 @dataclass(frozen=True)
