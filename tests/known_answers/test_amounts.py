@@ -112,7 +112,7 @@ def test_a_missing_file_column_or_model_is_said(chronic, tmp_path):
     with pytest.raises(UserError, match="no amounts file"):
         read_amounts(tmp_path / "none.csv")
     chronic.to_csv(tmp_path / "a.csv")
-    with pytest.raises(UserError, match="It has: chronic"):
+    with pytest.raises(UserError, match="Choose one of chronic"):
         read_amounts(tmp_path / "a.csv", "flat")
     chronic.to_frame().drop(columns="sek_per_month").to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="sek_per_month is missing"):

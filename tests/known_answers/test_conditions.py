@@ -90,7 +90,7 @@ def test_a_rule_is_said_in_plain_words():
 
 
 def test_an_unknown_set_is_a_users_mistake():
-    with pytest.raises(UserError, match="skane_narrow or skane_wide") as e:
+    with pytest.raises(UserError, match="Did you mean skane_wide") as e:
         condition_set("skane_wdie")
     assert e.value.exit_code == 2
 
