@@ -160,13 +160,14 @@ def close_to_budget(model: str, totals: CentreTotals, unscaled_sek: np.ndarray, 
                     budget_sek: float | None = None) -> Settlement:
     """Scale what the centres would get (SEK, shape (K,)) by one φ to the budget, in whole öre.
 
-    Raises UserError for a budget, or reimbursements, that come to nothing or less.
+    Raises UserError for a budget of nothing or less, or where a centre would get less than nothing.
     """
     budget = cost_budget_ore(totals, cost_responsibility) if budget_sek is None else round(budget_sek * 100)
     if budget <= 0:
         raise UserError(f"A budget of {budget / 100:.2f} SEK cannot be shared out. Is there any cost in the period?")
-    if unscaled_sek.sum() <= 0:
-        raise UserError(f"The amounts of {model} come to nothing here, so they cannot share out a budget.")
+    if (unscaled_sek < 0).any() or unscaled_sek.sum() <= 0:
+        raise UserError(f"The amounts of {model} come to nothing or less for a centre, so they cannot share out a "
+                        "budget. Are there negative costs, or very few persons?")
     return Settlement(
         model=model, centre_ids=totals.centre_ids, months=totals.months,
         reimbursement_ore=largest_remainder(unscaled_sek, budget), unscaled_sek=unscaled_sek,

@@ -15,6 +15,9 @@ from lakemedelsmodell.facts import N_CELLS
 
 BLOCK_ROWS = 1 << 16
 
+DUST = 1e-9
+"""Share of a column's months below which what is left of it is rounding, not information."""
+
 
 @dataclass(frozen=True)
 class NormalEquations:
@@ -39,9 +42,9 @@ class NormalEquations:
         """Everything but fold f, for each f."""
         whole = self.total()
         xtx, xty = whole.xtx - self.xtx, whole.xty - self.xty
-        # A column that lives in one fold only leaves rounding dust behind; dust must not set an amount.
+        # A column that lives in one fold only leaves dust behind, which must not set an amount.
         every = np.diagonal(whole.xtx, axis1=1, axis2=2)
-        empty = np.diagonal(xtx, axis1=1, axis2=2) <= 1e-9 * every
+        empty = np.diagonal(xtx, axis1=1, axis2=2) <= DUST * every
         xtx[empty[:, :, None] | empty[:, None, :]] = 0
         xty[empty] = 0
         return NormalEquations(xtx, xty)
@@ -111,23 +114,29 @@ def cells_and_add_ons(xtx: np.ndarray, xty: np.ndarray) -> tuple[np.ndarray, np.
     if held.any():
         crossed = crossed[:, held]
         reduced = shared[np.ix_(held, held)] - crossed.T @ (per_month[:, None] * crossed)
-        add_ons[held] = nonnegative_solution(reduced, flag_spent[held] - crossed.T @ (per_month * spent))
+        linear = flag_spent[held] - crossed.T @ (per_month * spent)
+        # Per flagged month, so that a flag that cannot be told from its cells shows as nothing.
+        scale = np.sqrt(np.diag(shared)[held])
+        add_ons[held] = nonnegative_solution(reduced / np.outer(scale, scale), linear / scale) / scale
     cells = (spent - xtx[:N_CELLS, N_CELLS:] @ np.nan_to_num(add_ons)) * per_month
     return np.where(lived, cells, np.nan), add_ons
 
 
 def nonnegative_solution(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
-    """argmin over b ≥ 0 of ½ b'Sb − r'b, S positive semi-definite (collinear columns allowed)."""
+    """argmin over b ≥ 0 of ½ b'Sb − r'b, S positive semi-definite (collinear columns allowed), shape (C, C).
+
+    S is to be on the scale of 1 (per flagged month, say): columns and directions below 1e-9 count as nothing, and a
+    column of nothing gets 0.
+    """
     from scipy.optimize import nnls
 
-    scale = np.sqrt(np.diag(quadratic).clip(min=0))
-    scale[scale == 0] = 1.0
-    values, vectors = np.linalg.eigh(quadratic / np.outer(scale, scale))
-    kept = values > 1e-10 * values.max(initial=0)
-    root = np.sqrt(values[kept])
-    factor = root[:, None] * vectors[:, kept].T
-    target = vectors[:, kept].T @ (linear / scale) / root
-    return nnls(factor, target)[0] / scale if kept.any() else np.zeros(len(linear))
+    told = np.diag(quadratic) > DUST
+    solution = np.zeros(len(linear))
+    if told.any():
+        values, vectors = np.linalg.eigh(quadratic[np.ix_(told, told)])
+        vectors, root = vectors[:, values > DUST], np.sqrt(values[values > DUST])
+        solution[told] = nnls(root[:, None] * vectors.T, vectors.T @ linear[told] / root)[0]
+    return solution
 
 
 def borrow_empty_cells(cells: np.ndarray) -> np.ndarray:
