@@ -211,7 +211,7 @@ class Border:
         others = " or ".join([column.name, *(name for name, _ in STAND_INS.get(column.name, ()))])
         mapping = f", or map a name of your own onto it in columns.toml under [{table}]" if table in TABLES else ""
         self.problems.append(Problem(source.file, "the column is missing", f"Add {others}{mapping}; the columns are "
-                                     f"{', '.join(types)}", column=column.name))
+                                     f"{', '.join(types)}.", column=column.name))
 
     def _any(self, source: Source, x: str) -> bool:
         return bool(self.sql(f"SELECT 1 FROM {source.scan} WHERE {x} IS NOT NULL LIMIT 1"))
@@ -270,45 +270,45 @@ class Border:
     def check_table(self, table: str) -> None:
         """What can be wrong inside one table."""
         if not self.sql(f"SELECT 1 FROM {table}_read LIMIT 1"):
-            self.problems.append(Problem(self.files[table], "the table is empty", "Put at least one row into it"))
+            self.problems.append(Problem(self.files[table], "the table is empty", "Put at least one row into it."))
             return
         has = self.has[table]
         filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
-        checks = [Check(f"{name} IS NULL", "the value is missing", "Fill it in", name) for name in filled]
+        checks = [Check(f"{name} IS NULL", "the value is missing", "Fill it in.", name) for name in filled]
         if table == "dispensings":
             checks += [Check("cost < 0 AND packages > 0", "a purchase with a negative cost",
-                             "Write the cost without the sign; a correction has negative packages too", "cost", "cost"),
+                             "Write the cost without the sign; a correction has negative packages too.", "cost", "cost"),
                        Check("date NOT BETWEEN DATE '1950-01-01' AND DATE '2100-12-31'",
-                             "cannot be the date of a dispensing", "Correct the date", "date", "date")]
-            checks += [Check(f"isinf({name})", "is no finite number", "Correct the value", name, name)
+                             "cannot be the date of a dispensing", "Correct the date.", "date", "date")]
+            checks += [Check(f"isinf({name})", "is no finite number", "Correct the value.", name, name)
                        for name in ("packages", "ddd", "cost", "gross_price") if name in has]
         elif table == "persons":
             checks += [Check("birth_month NOT BETWEEN DATE '1880-01-01' AND DATE '2100-12-31'",
-                             "cannot be a month of birth", "Correct the date", "birth_month", "birth_month")]
+                             "cannot be a month of birth", "Correct the date.", "birth_month", "birth_month")]
         elif table == "listings":
             checks += [Check("end_date < start_date", "the listing ends before it starts", "Correct one of the dates; "
-                             "end_date is the first day no longer listed", "end_date", "end_date")]
+                             "end_date is the first day no longer listed.", "end_date", "end_date")]
         elif table == "base_drugs":
             checks += [Check("to_date < from_date", "ends before it starts", "Correct one of the dates; to_date is the "
-                             "first day no longer in the base", "to_date", "to_date")]
+                             "first day no longer in the base.", "to_date", "to_date")]
         self.check(table, checks)
 
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""
         for table, key, noun in (("centres", "centre_id", "centre"), ("persons", "person_id", "person")):
-            self.check(table, [Check("again", f"the {noun} is there twice", f"Keep one row for each {noun}", key, key)],
+            self.check(table, [Check("again", f"the {noun} is there twice", f"Keep one row for each {noun}.", key, key)],
                        f"(SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY file_, row_) > 1 "
                        f"AND {key} IS NOT NULL AS again FROM {table}_placed)")
         self.check("listings", [
             Check("centre_id NOT IN (SELECT centre_id FROM centres_read WHERE centre_id IS NOT NULL)",
-                  "the centre is not in centres", f"Add it to {self.files['centres']}, or correct it", "centre_id",
+                  "the centre is not in centres", f"Add it to {self.files['centres']}, or correct it.", "centre_id",
                   "centre_id"),
             Check("person_id NOT IN (SELECT person_id FROM persons_read WHERE person_id IS NOT NULL)",
-                  "the person is not in persons", f"Add the person to {self.files['persons']}: sex and birth are needed",
+                  "the person is not in persons", f"Add it to {self.files['persons']}; sex and birth are needed.",
                   "person_id", "person_id")])
         self.check("listings", [
             Check("overlapping", "the listing overlaps another of the same person",
-                  "End the earlier listing on the day the later one starts", "start_date", "start_date")],
+                  "End the earlier listing on the day the later one starts.", "start_date", "start_date")],
             "(SELECT *, start_date < max(coalesce(end_date, DATE '9999-12-31')) OVER (PARTITION BY person_id ORDER BY "
             "start_date, end_date, centre_id, file_, row_ ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) "
             "AS overlapping FROM listings_placed WHERE end_date IS NULL OR start_date < end_date)")
@@ -389,7 +389,7 @@ class Border:
             rows = np.asarray(self.connection.raw_sql(f"SELECT hash({columns}) AS h FROM {table}").fetchnumpy()["h"])
             rows.sort()
             if table == "dispensings":
-                self.count("duplicate_rows", np.count_nonzero(rows[1:] == rows[:-1]))
+                self.count("duplicate_rows", int(np.count_nonzero(rows[1:] == rows[:-1])))
             total.update(table.encode())
-            total.update(rows)
+            total.update(rows.data)
         return total.hexdigest()

@@ -10,25 +10,23 @@ import pandas as pd
 
 from lakemedelsmodell.data.checks import SHOWN
 from lakemedelsmodell.data.cohort import Cohort
-from lakemedelsmodell.data.columns import Column
+from lakemedelsmodell.data.columns import Column, columns
 from lakemedelsmodell.data.files import open_file
 from lakemedelsmodell.data.tables import new_border
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import BAND_FROM
 
-COLUMNS = (Column("person_id", "person", needed=True, filled=True), Column("centre_id", "text", needed=True, filled=True),
-           Column("age", "number", needed=True, filled=True), Column("sex", "sex", needed=True, filled=True),
-           Column("months", "number", needed=True, filled=True), Column("cost", "number", needed=True, filled=True),
-           Column("weight", "number"), Column("fit_cost", "number"))
+COLUMNS = (columns("person_id! person, centre_id! text, age! number, sex! sex, months! number, cost! number, "
+                   "weight number, fit_cost number"))
 FLAG = "flag_"
 
 REMEDIES = {
-    "age": ("is no age", "Write completed years, 0 to 130"),
-    "months": ("is no number of listed months", "Write how many months the person was listed, 0 or more"),
-    "cost": ("is no finite number", "Write the cost in SEK of these months"),
-    "weight": ("is no weight", "Write 0 or more"),
-    "fit_cost": ("is no finite number", "Write the cost to fit on in SEK"),
-    "person_id": ("the person is there twice at the same centre", "Add the rows up: one for each person and centre"),
+    "age": ("is no age", "Write completed years, 0 to 130."),
+    "months": ("is no number of listed months", "Write how many months the person was listed, 0 or more."),
+    "cost": ("is no finite number", "Write the cost in SEK of these months."),
+    "weight": ("is no weight", "Write 0 or more."),
+    "fit_cost": ("is no finite number", "Write the cost to fit on in SEK."),
+    "person_id": ("the person is there twice at the same centre", "Add the rows up: one for each person and centre."),
 }
 
 
@@ -57,8 +55,8 @@ def read_cohort(path: str | Path) -> Cohort:
     border.raise_problems()
     border.check_table("cohort")
     border.raise_problems()
-    columns = ["row_", *(c.name for c in COLUMNS if c.name in border.has["cohort"]), *flags]
-    frame = border.connection.table("cohort_placed").select(columns).order_by("row_").to_pandas()
+    there = ["row_", *(c.name for c in COLUMNS if c.name in border.has["cohort"]), *flags]
+    frame = border.connection.table("cohort_placed").select(there).order_by("row_").to_pandas()
     _validate(frame, path.name)
     counted = frame["months"] * frame.get("weight", 1) > 0
     left_out = int((~counted).sum())
@@ -100,4 +98,5 @@ def _cohort(frame: pd.DataFrame, flags: list[str], counts: dict[str, int]) -> Co
         person=pd.factorize(frame["person_id"], sort=True)[0].astype(np.int64), centre=centre.astype(np.int32),
         sex=(frame["sex"] == "M").to_numpy(np.uint8), band=frame["band"].to_numpy(),
         months=frame["months"].to_numpy(float), cost=frame["cost"].to_numpy(float),
-        conditions=tuple(name.removeprefix(FLAG) for name in flags), flags={"dispensed": held}, counts=counts, **optional)
+        conditions=tuple(name.removeprefix(FLAG) for name in flags), flags={"dispensed": held}, counts=counts,
+        **optional)

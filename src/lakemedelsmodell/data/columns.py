@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Kind = Literal["person", "text", "date", "month", "year", "sex", "number", "bool", "atc"]
 
@@ -21,21 +21,20 @@ class Column:
     filled: bool = False
 
 
-def _c(name: str, kind: Kind) -> Column:
-    """``name!`` must be there and be filled, ``name+`` must be there."""
-    return Column(name.rstrip("!+"), kind, needed=name[-1] in "!+", filled=name.endswith("!"))
+def columns(text: str) -> tuple[Column, ...]:
+    """Columns from "name kind, …"; ``name!`` must be there and be filled, ``name+`` must be there."""
+    pairs = [pair.split() for pair in text.split(",")]
+    return tuple(Column(name.rstrip("!+"), cast(Kind, kind), needed=name[-1] in "!+", filled=name[-1] == "!")
+                 for name, kind in pairs)
 
 
 TABLES: dict[str, tuple[Column, ...]] = {
-    "centres": (_c("centre_id!", "text"), _c("name+", "text"), _c("operator", "text"), _c("cni", "number"),
-                _c("rural", "bool")),
-    "persons": (_c("person_id!", "person"), _c("sex!", "sex"), _c("birth_month!", "month"), _c("death_date", "date")),
-    "listings": (_c("person_id!", "person"), _c("centre_id!", "text"), _c("start_date!", "date"),
-                 _c("end_date+", "date")),
-    "dispensings": (_c("person_id+", "person"), _c("date!", "date"), _c("atc+", "atc"), _c("packages!", "number"),
-                    _c("ddd+", "number"), _c("cost!", "number"), _c("gross_price", "number"),
-                    _c("prescriber_centre_id", "text"), _c("dose_dispensed", "bool"), _c("in_base", "bool")),
-    "base_drugs": (_c("atc!", "atc"), _c("from_date+", "date"), _c("to_date+", "date")),
+    "centres": columns("centre_id! text, name+ text, operator text, cni number, rural bool"),
+    "persons": columns("person_id! person, sex! sex, birth_month! month, death_date date"),
+    "listings": columns("person_id! person, centre_id! text, start_date! date, end_date+ date"),
+    "dispensings": columns("person_id+ person, date! date, atc+ atc, packages! number, ddd+ number, cost! number, "
+                           "gross_price number, prescriber_centre_id text, dose_dispensed bool, in_base bool"),
+    "base_drugs": columns("atc! atc, from_date+ date, to_date+ date"),
 }
 """Tables and columns by their own names; all but ``base_drugs`` must be there."""
 
@@ -119,7 +118,8 @@ def parsed(x: str, sql_type: str, kind: Kind, *, decimal_comma: bool = False, pe
         case "month":
             return None if sql_type == "DATE" or sql_type.startswith("TIMESTAMP") else \
                 (f"CASE WHEN regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}') THEN try_cast({x} || '-01' AS DATE) "
-                 f"WHEN regexp_full_match({x}, '[0-9]{{6}}') THEN try_cast({x}[1:4] || '-' || {x}[5:6] || '-01' AS DATE) "
+                 f"WHEN regexp_full_match({x}, '[0-9]{{6}}') "
+                 f"THEN try_cast({x}[1:4] || '-' || {x}[5:6] || '-01' AS DATE) "
                  f"ELSE date_trunc('month', {day})::DATE END")
         case "year":  # the middle of the year errs least
             return f"CASE WHEN regexp_full_match({x}, '[0-9]{{4}}') THEN try_cast({x} || '-07-01' AS DATE) END"
@@ -151,7 +151,8 @@ def plain(x: str, sql_type: str, kind: Kind, *, person: str = "BIGINT", clean: b
         case "month":
             return f"date_trunc('month', {x})::DATE"
         case "number":
-            return f"CASE WHEN NOT isnan({x}) THEN {x}::DOUBLE END" if sql_type in ("DOUBLE", "FLOAT") else f"{x}::DOUBLE"
+            floats = sql_type in ("DOUBLE", "FLOAT")
+            return f"CASE WHEN NOT isnan({x}) THEN {x}::DOUBLE END" if floats else f"{x}::DOUBLE"
         case "atc":
             return f"{x}::VARCHAR" if clean else as_text(x, sql_type, "atc")
         case "text":

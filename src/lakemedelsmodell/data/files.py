@@ -69,7 +69,7 @@ def _open(folder: Path, table: str, border: Border) -> Source | None:
     paths = _candidates(folder, table)
     if len(paths) > 1:
         raise DataError(Problem(table, f"is there more than once: {', '.join(p.name for p in paths)}",
-                                "Keep one of them in the folder"))
+                                "Keep one of them in the folder."))
     if not paths:
         return _sheet_of_one_workbook(folder, table, border)
     return open_file(paths[0], table, border)
@@ -95,7 +95,7 @@ def _sheet_of_one_workbook(folder: Path, table: str, border: Border) -> Source |
     if table in OPTIONAL:
         return None
     raise DataError(Problem(table, "the table is missing", f"Put {table}.csv, {table}.parquet or {table}.xlsx into "
-                            f"{folder.name or 'the folder'}"))
+                            f"{folder.name or 'the folder'}."))
 
 
 def _parquet(path: Path, border: Border) -> Source:
@@ -106,7 +106,7 @@ def _parquet(path: Path, border: Border) -> Source:
         border.sql(f"DESCRIBE SELECT * FROM {source.scan}")
     except Exception as error:
         raise DataError(Problem(path.name, "cannot be read as Parquet", "Write the file anew; all parts must have the "
-                                "same columns", value=str(error).splitlines()[0][:120])) from None
+                                "same columns.", value=str(error).splitlines()[0][:120])) from None
     return source
 
 
@@ -124,7 +124,7 @@ def _parts(parts: list[Path], name: str) -> Source:
 def _delimited(path: Path, table: str, border: Border) -> Source:
     """A CSV as text columns in a scratch Parquet, so that it is split once only."""
     if not path.stat().st_size:
-        raise DataError(Problem(path.name, "the file is empty", "Put a header and at least one row into it"))
+        raise DataError(Problem(path.name, "the file is empty", "Put a header and at least one row into it."))
     readable, encoding = _as_utf8(path, border.scratch)
     with readable.open(encoding="utf-8-sig", newline="") as file:
         header = file.readline()
@@ -138,11 +138,11 @@ def _delimited(path: Path, table: str, border: Border) -> Source:
                    f"store_rejects = true, rejects_limit = 0)) TO {literal(str(target))} (FORMAT parquet)")
     except Exception as error:
         raise DataError(Problem(path.name, "cannot be read as CSV", "Write one row a line, and text that holds the "
-                                "separator in double quotes", value=str(error).splitlines()[0][:120])) from None
+                                "separator in double quotes.", value=str(error).splitlines()[0][:120])) from None
     rejected = border.sql("SELECT DISTINCT line, csv_line FROM reject_errors ORDER BY line")
     border.problems += [
         Problem(path.name, "the line has not as many values as the header",
-                f"Separate values by {SEPARATORS[separator]}, and put text that holds one in double quotes", line - 1,
+                f"Separate values by {SEPARATORS[separator]}, and put text that holds one in double quotes.", line - 1,
                 value=text[:80], count=len(rejected) if first == 0 else 1)
         for first, (line, text) in enumerate(rejected[:SHOWN])]
     return replace(_parts([target], path.name), comma_separated=separator == ",", whole=not rejected,
@@ -189,8 +189,9 @@ def _transcoded(path: Path, scratch: Path, encoding: str) -> Path:
         except UnicodeDecodeError as error:
             out.flush()
             row = target.read_bytes().count(b"\n") + error.object[:error.start].count(b"\n")
-            raise DataError(Problem(path.name, "the file is neither UTF-8 nor Windows-1252 text", "Save it as "
-                                    "CSV UTF-8", row or None, value=repr(error.object[error.start:error.end]))) from None
+            raise DataError(Problem(path.name, "the file is neither UTF-8 nor Windows-1252 text",
+                                    "Save it as CSV UTF-8.", row or None,
+                                    value=f"byte {error.object[error.start]:#04x}")) from None
     return target
 
 
@@ -199,7 +200,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             if encoding != "utf-16" and 0 in block:
-                raise DataError(Problem(path.name, "the file is not text", "Save it as CSV UTF-8"))
+                raise DataError(Problem(path.name, "the file is not text", "Save it as CSV UTF-8."))
             yield decoder.decode(block)
         yield decoder.decode(b"", final=True)
 
@@ -216,11 +217,11 @@ def _workbook(path: Path, sheet: str | None, table: str, border: Border) -> Sour
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception:
-        raise DataError(Problem(path.name, "cannot be read as a workbook", "Save it anew as .xlsx")) from None
+        raise DataError(Problem(path.name, "cannot be read as a workbook", "Save it anew as .xlsx.")) from None
     rows = (book[sheet] if sheet else book.worksheets[0]).iter_rows(values_only=True)
     header = [str(value).strip() if value is not None else f"column_{i}" for i, value in enumerate(next(rows, ()))]
     if not header:
-        raise DataError(Problem(path.name, "the sheet is empty", "Put a header and at least one row into it"))
+        raise DataError(Problem(path.name, "the sheet is empty", "Put a header and at least one row into it."))
     numbered = [(i, row) for i, row in enumerate(rows, 1) if any(value is not None for value in row)]
     columns = {name: pa.array([_cell(row[c]) for _, row in numbered], pa.string()) for c, name in enumerate(header)}
     target = border.scratch / f"{table}_text.parquet"
@@ -259,14 +260,14 @@ def _own_names(path: Path, border: Border) -> dict[str, Mapping[str, str]]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        border.problems.append(Problem(path.name, f"is not TOML: {error}", 'Write lines such as lopnr = "person_id"'))
+        border.problems.append(Problem(path.name, f"is not TOML: {error}", 'Write lines such as lopnr = "person_id".'))
         return {**renamed}
     known = {table: {c.name for c in columns} | {alias for c in columns for alias, _ in STAND_INS.get(c.name, ())}
              for table, columns in TABLES.items()}
     common = {name: target for name, target in content.items() if not isinstance(target, dict)}
     for name, section in content.items():
         if isinstance(section, dict) and name not in TABLES:
-            border.problems.append(Problem(path.name, "is no table", f"Use {', '.join(TABLES)}", value=name))
+            border.problems.append(Problem(path.name, "is no table", f"Use {', '.join(TABLES)}.", value=name))
     for table in TABLES:
         for name, target in {**common, **content.get(table, {})}.items():
             own, canonical = (target, name) if name in known[table] and target not in known[table] else (name, target)
@@ -275,5 +276,5 @@ def _own_names(path: Path, border: Border) -> dict[str, Mapping[str, str]]:
                 renamed[table][own] = "ddd_per_package" if own.lower() == "forpddd" else canonical
             elif name not in common:
                 border.problems.append(Problem(path.name, f"neither is a column of {table}", "Use one of "
-                                               f"{', '.join(sorted(known[table]))}", column=name, value=str(target)))
+                                               f"{', '.join(sorted(known[table]))}.", column=name, value=str(target)))
     return {**renamed}

@@ -7,7 +7,7 @@ result depends on the order of the rows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,7 @@ import pandas as pd
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import DataError, Problem
 from lakemedelsmodell.facts import BAND_FROM
 
 if TYPE_CHECKING:
@@ -206,10 +206,10 @@ def _check_settings(half_year: HalfYear, cost_base: str, borne_by: str) -> None:
     has = half_year.has["dispensings"]
     if borne_by == "prescriber" and "prescriber_centre_id" not in has:
         raise DataError(Problem("dispensings", "the setting borne_by = prescriber needs to know who prescribed",
-                                "Add prescriber_centre_id, or set borne_by = listing", column="prescriber_centre_id"))
+                                "Add prescriber_centre_id, or set borne_by = listing.", column="prescriber_centre_id"))
     if cost_base == "gross_price" and ("gross_price" not in has or half_year.counts.get("gross_price_unknown")):
         raise DataError(Problem("dispensings", "the setting cost_base = gross_price needs it in every row",
-                                "Fill in gross_price, or set cost_base = benefit_cost", column="gross_price",
+                                "Fill in gross_price, or set cost_base = benefit_cost.", column="gross_price",
                                 count=half_year.counts.get("gross_price_unknown", 1)))
 
 
@@ -223,13 +223,13 @@ def _flag_arrays(half_year: HalfYear, window: tuple[date, date], conditions: Con
 
     number = {c.name: i for i, c in enumerate(conditions.conditions)}
     expanded = conditions.expand(half_year.codes["atc"])
-    codes = ibis.memtable(pd.DataFrame({"atc": expanded["atc"].astype(object), "condition": expanded["condition"].map(number).astype(np.int32)}),
-                          schema={"atc": "string", "condition": "int32"})
+    expanded = expanded.assign(condition=[number[name] for name in expanded["condition"]])
+    codes = ibis.memtable(expanded, schema={"atc": "string", "condition": "int32"})
     many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
     marks = _marks(half_year, window, codes, many).cache()
     column = np.full(len(number), -1)
     column[[number[name] for name in conditions.names]] = np.arange(len(conditions.names))
-    result = {}
+    result: dict[str, np.ndarray] = {}
     for rule in rules:
         held = _resolve(_found(marks, conditions, rule), conditions)
         held = held.join(half_year.persons, "person_id").select("person", "condition")
@@ -303,7 +303,8 @@ def _resolve(found: Table, conditions: ConditionSet) -> Table:
         met = found.join(needs, found.condition == needs.other).group_by("person_id", condition="because").agg(
             n=lambda t: t.other.count())
         wanted = _pairs([(number[c.name], len(c.requires)) for c in level])
-        met = met.join(wanted, [met.condition == wanted.because, met.n == wanted.other]).select("person_id", "condition")
+        met = met.join(wanted, [met.condition == wanted.because, met.n == wanted.other])
+        met = met.select("person_id", "condition")
         own = met.filter(met.condition.isin([number[c.name] for c in level if c.include] or [-1]))
         made = met.filter(met.condition.isin([number[c.name] for c in level if not c.include] or [-1]))
         bare = found.filter(found.condition.notin([number[c.name] for c in level]))

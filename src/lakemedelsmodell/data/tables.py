@@ -146,7 +146,8 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
         dispensings=table("dispensings"), base_drugs=table("base_drugs") if "base_drugs" in border.files else None,
         centres_frame=centres[["centre_id", "name", *(c for c in ("operator", "cni", "rural")
                                                       if c in border.has["centres"])]],
-        codes=content.codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())), content_hash=content_hash,
+        codes=content.codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())),
+        content_hash=content_hash,
         months_seen=content.months, first_day=content.first, last_day=content.last, has=border.has, held=held)
 
 
