@@ -21,7 +21,8 @@ def cohort(centre, cost, *, flags=None, months=6.0, band=12, sex=1, person=None,
     return Cohort(
         centres=pd.DataFrame({"centre_id": [f"c{k:05d}" for k in range(K)]}), period=None,
         person=np.arange(n) if person is None else np.asarray(person), centre=centre,
-        sex=np.broadcast_to(np.asarray(sex, dtype=np.uint8), n), band=np.broadcast_to(np.asarray(band, dtype=np.uint8), n),
+        sex=np.broadcast_to(np.asarray(sex, dtype=np.uint8), n),
+        band=np.broadcast_to(np.asarray(band, dtype=np.uint8), n),
         months=np.broadcast_to(np.asarray(months, dtype=float), n), cost=cost,
         conditions=tuple(f"condition{c}" for c in range(flags.shape[1])) if conditions is None else conditions,
         flags={"dispensed": flags, "listed": flags},
@@ -37,8 +38,9 @@ def random_cohort(seed: int, *, n: int = 400, n_centres: int = 7, n_flags: int =
     months = rng.integers(1, 7, n).astype(float)
     cost = np.round(months * (rng.exponential(40, n) + flags @ np.linspace(-60, 200, n_flags)).clip(min=0), 2)
     return cohort(
-        np.concatenate([np.arange(n_centres), rng.integers(0, n_centres, n - n_centres)]), cost, flags=flags, months=months,
-        band=rng.integers(0, 21, n), sex=rng.integers(0, 2, n), person=np.sort(rng.integers(0, n * 3 // 4, n)),
+        np.concatenate([np.arange(n_centres), rng.integers(0, n_centres, n - n_centres)]), cost,
+        flags=flags, months=months, band=rng.integers(0, 21, n), sex=rng.integers(0, 2, n),
+        person=np.sort(rng.integers(0, n * 3 // 4, n)),
         weight=rng.uniform(0.5, 3, n) if weighted else None)
 
 

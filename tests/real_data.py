@@ -43,7 +43,8 @@ def rand_hie() -> pd.DataFrame:
 
     raw = data("sampleSelection", "RandHIE")
     return pd.DataFrame({
-        "person_id": raw["zper"] * 10 + raw["year"], "centre_id": "site " + raw["site"].astype(str), "age": np.floor(raw["xage"]).astype(int),
+        "person_id": raw["zper"] * 10 + raw["year"], "centre_id": "site " + raw["site"].astype(str),
+        "age": np.floor(raw["xage"]).astype(int),
         "sex": np.where(raw["female"] == 1, "K", "M"), "months": 12.0, "cost": raw["drugdol"],
         **{f"flag_disea_over_{step}": raw["disea"] > step for step in HIE_STEPS},
     })

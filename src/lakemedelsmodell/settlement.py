@@ -26,7 +26,7 @@ def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     shares = np.asarray(shares, dtype=np.float64)
     if not (shares >= 0).all() or shares.sum() <= 0:
         raise ValueError("shares must be non-negative and not all zero")
-    exact = shares * (total / shares.sum())
+    exact = shares / shares.sum() * total
     whole = np.floor(exact).astype(np.int64)
     left = total - int(whole.sum())
     order = np.argsort(-(exact - whole), kind="stable")

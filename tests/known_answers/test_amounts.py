@@ -55,7 +55,7 @@ def test_a_table_without_add_ons_pays_nothing_for_conditions():
 
 
 @pytest.mark.parametrize(("age", "sex", "conditions", "says"), [
-    (-1, "M", (), "Age -1"), (131, "M", (), "Age 131"), (60, "X", (), "'X'"), (60, "M", ("gout",), "has no condition gout")])
+    (-1, "M", (), "Age -1"), (131, "M", (), "Age 131"), (60, "X", (), "'X'"), (60, "M", ("gout",), "no condition gout")])
 def test_a_wrong_question_is_answered_with_the_choices(chronic, age, sex, conditions, says):
     with pytest.raises(UserError, match=says):
         chronic.explain(age, sex, conditions)
@@ -79,8 +79,9 @@ def test_whole_kronor_round_halves_up_and_keep_the_estimate(chronic):
 def test_a_table_comes_back_from_csv_as_it_was(chronic, tmp_path):
     cells = chronic.cells.copy()
     cells[20, 1] = np.nan
-    holed = AmountTable("chronic", cells, WIDE, chronic.add_ons, "listed", "skane_wide", published_table(2026).valid_from)
-    write_amounts([published_table(2026), holed], tmp_path / "amounts.csv")
+    published = published_table(2026)
+    holed = AmountTable("chronic", cells, WIDE, chronic.add_ons, "listed", "skane_wide", published.valid_from)
+    write_amounts([published, holed], tmp_path / "amounts.csv")
     back = read_amounts(tmp_path / "amounts.csv")
     np.testing.assert_array_equal(back.cells, holed.cells)
     np.testing.assert_array_equal(back.add_ons, holed.add_ons)

@@ -51,8 +51,9 @@ def test_the_interval_is_that_of_scipy(skewed):
     if skewed:
         n1, n0 = np.exp(n1), np.exp(n0)
     ours = bca_interval(n1, n0, resamples=40_000, seed=5)
-    theirs = stats.bootstrap((n1, n0), lambda a, b, axis=-1: 0.5 * np.log(a.var(axis=axis) / b.var(axis=axis)), paired=True,
-                             vectorized=True, n_resamples=40_000, method="BCa", rng=np.random.default_rng(6))
+    theirs = stats.bootstrap((n1, n0), lambda a, b, axis=-1: 0.5 * np.log(a.var(axis=axis) / b.var(axis=axis)),
+                             paired=True, vectorized=True, n_resamples=40_000, method="BCa",
+                             rng=np.random.default_rng(6))
     width = ours[1] - ours[0]
     np.testing.assert_allclose(ours, theirs.confidence_interval, atol=0.02 * width)
 
@@ -194,7 +195,8 @@ def test_the_interval_of_a_predictive_ratio_covers_it():
         rng = np.random.default_rng(seed)
         centre, z = np.repeat(np.arange(40), 50), rng.random(2000) < 0.3
         cost = (100 + 100 * z) * np.repeat(rng.lognormal(-0.02, 0.2, 40), 50) * rng.gamma(2, 0.5, 2000)
-        found = compare([table(100, [100.0])], cohort(centre, cost, flags=z, months=1.0), 1.0, 100 * 2000 + 100 * z.sum())
+        budget = 100 * 2000 + 100 * z.sum()
+        found = compare([table(100, [100.0])], cohort(centre, cost, flags=z, months=1.0), 1.0, budget)
         row = found.groups.set_index("group").loc["condition:condition0"]
         hits += row["ci_low"] <= 1 <= row["ci_high"]
     assert hits / worlds == pytest.approx(0.95, abs=4 * np.sqrt(0.05 * 0.95 / worlds))

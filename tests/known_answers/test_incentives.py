@@ -28,7 +28,8 @@ CONDITIONS = ConditionSet("toy", (
 def codes(**changes) -> pd.DataFrame:
     """Per code: gross price of a pack and its DDD. A10BJ02 is cheapest but does not count; A10BK has few rows."""
     frame = pd.DataFrame(
-        [("A10BA02", 60.0, 50), ("A10BH01", 3000.0, 28), ("A10BJ02", 10.0, 30), ("A10BK01", 20.0, 28), ("R03AC02", 80.0, 30)],
+        [("A10BA02", 60.0, 50), ("A10BH01", 3000.0, 28), ("A10BJ02", 10.0, 30), ("A10BK01", 20.0, 28),
+         ("R03AC02", 80.0, 30)],
         columns=["atc", "price", "ddd"])
     frame["packages"] = 1000.0
     frame["ddd"] *= frame["packages"]

@@ -3,6 +3,8 @@
 Fixed seeds; tolerance four Monte-Carlo standard errors.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -179,10 +181,9 @@ def test_a_higher_level_moves_who_wins_and_not_the_spread():
 
 def test_all_costs_times_c_leave_ratios_and_multiply_spreads():
     data = bernoulli_world(np.random.default_rng(9), 50, 40)
-    from dataclasses import replace
-
-    dearer = replace(data, cost=data.cost * 3)
-    before, after = (compare([Flat().fit(d, ALPHA), ChronicConditions().fit(d, ALPHA)], d, ALPHA) for d in (data, dearer))
+    models = Flat(), ChronicConditions()
+    before, after = (compare([m.fit(d, ALPHA) for m in models], d, ALPHA)
+                     for d in (data, replace(data, cost=data.cost * 3)))
     assert after.spreads["chronic"].sd == pytest.approx(3 * before.spreads["chronic"].sd, rel=1e-3)
     assert after.contrasts[0].log_sd_ratio == pytest.approx(before.contrasts[0].log_sd_ratio, abs=1e-3)
     assert after.fits["chronic"].r2 == pytest.approx(before.fits["chronic"].r2)

@@ -25,7 +25,7 @@ def test_whole_numbers_sum_to_the_total_and_miss_by_less_than_one(shares, total)
     assert whole.sum() == total
     assert (whole >= 0).all()
     # Besides the rounding there is the floating error of a share of 2·10¹¹.
-    assert (np.abs(whole - shares * (total / shares.sum())) < 1 + 1e-3).all()
+    assert (np.abs(whole - shares / shares.sum() * total) < 1 + 1e-3).all()
 
 
 @given(cohorts, st.integers(1, 10**11))
@@ -69,7 +69,8 @@ def test_amounts_as_fitted_pay_back_what_was_spent(data):
         scale = cost.sum()
         np.testing.assert_allclose(paid.sum(), scale, rtol=1e-9)
         if model.name != "flat":
-            np.testing.assert_allclose(np.bincount(data.cell, paid) / scale, np.bincount(data.cell, cost) / scale, atol=1e-9)
+            by_cell = (np.bincount(data.cell, money) / scale for money in (paid, cost))
+            np.testing.assert_allclose(*by_cell, atol=1e-9)
         for c in np.flatnonzero(fitted.paid_add_ons):
             on = data.flags["dispensed"][:, c]
             np.testing.assert_allclose(paid[on].sum() / scale, cost[on].sum() / scale, atol=1e-8)
