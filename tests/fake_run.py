@@ -1,6 +1,6 @@
 """A made-up run folder in the form of results.json schema 1, to lay the report out before any run exists.
 
-    python tests/fake_run.py FOLDER [simulation|files|cohort] [for|against|undecided|nulls] [CENTRES]
+python tests/fake_run.py FOLDER [simulation|files|cohort] [for|against|undecided|nulls] [CENTRES]
 """
 
 from __future__ import annotations
@@ -24,13 +24,63 @@ NASTY = "<script>alert('å')</script> & $Söner$"
 # name, svenska, English, theme, ATC, persons, add-on, add-on under the strict rule, price of the cheapest pack
 CONDITIONS = [
     ("diabetes_insulin", "Diabetes – insulin", "Diabetes – insulin", "diabetes", ["A10A"], 30570, 262, 270, 310),
-    ("diabetes_oral", "Diabetes – metformin m.fl.", "Diabetes – metformin etc.", "diabetes", ["A10BA", "A10BB", "A10BH"], 60720, 38, 41, 52),
+    (
+        "diabetes_oral",
+        "Diabetes – metformin m.fl.",
+        "Diabetes – metformin etc.",
+        "diabetes",
+        ["A10BA", "A10BB", "A10BH"],
+        60720,
+        38,
+        41,
+        52,
+    ),
     ("diabetes_glp1", "Diabetes – GLP-1", "Diabetes – GLP-1", "diabetes", ["A10BJ"], 19390, 498, 512, 1130),
     ("sglt2", "SGLT2-hämmare", "SGLT2 inhibitors", "diabetes", ["A10BK"], 40500, 208, 214, 392),
-    ("doak", "Antikoagulantia – DOAK", "Anticoagulation – DOAC", "anticoagulation", ["B01AF", "B01AE07"], 48790, 341, 352, 640),
-    ("warfarin_heparin", "Antikoagulantia – warfarin, heparin", "Anticoagulation – warfarin, heparin", "anticoagulation", ["B01AA", "B01AB"], 5610, 61, 74, 98),
-    ("ihd_antiplatelet", "Ischemisk hjärtsjukdom", "Ischaemic heart disease", "cardiovascular", ["B01AC", "C01D"], 57930, 12, 12, 34),
-    ("hypertoni", "Högt blodtryck", "Hypertension", "cardiovascular", ["C02", "C03A", "C07", "C08", "C09"], 304610, 14, 15, 28),
+    (
+        "doak",
+        "Antikoagulantia – DOAK",
+        "Anticoagulation – DOAC",
+        "anticoagulation",
+        ["B01AF", "B01AE07"],
+        48790,
+        341,
+        352,
+        640,
+    ),
+    (
+        "warfarin_heparin",
+        "Antikoagulantia – warfarin, heparin",
+        "Anticoagulation – warfarin, heparin",
+        "anticoagulation",
+        ["B01AA", "B01AB"],
+        5610,
+        61,
+        74,
+        98,
+    ),
+    (
+        "ihd_antiplatelet",
+        "Ischemisk hjärtsjukdom",
+        "Ischaemic heart disease",
+        "cardiovascular",
+        ["B01AC", "C01D"],
+        57930,
+        12,
+        12,
+        34,
+    ),
+    (
+        "hypertoni",
+        "Högt blodtryck",
+        "Hypertension",
+        "cardiovascular",
+        ["C02", "C03A", "C07", "C08", "C09"],
+        304610,
+        14,
+        15,
+        28,
+    ),
     ("mra", "MRA", "MRA", "cardiovascular", ["C03DA"], 18780, 16, 17, 61),
     ("arni", "Hjärtsvikt – ARNI", "Heart failure – ARNI", "cardiovascular", ["C09DX04"], 3940, 601, 622, 1340),
     ("lipid", "Blodfettsänkande", "Lipid-lowering", "cardiovascular", ["C10A", "C10B"], 162510, 9, 9, 31),
@@ -41,7 +91,17 @@ CONDITIONS = [
     ("epilepsi", "Epilepsi", "Epilepsy", "other", ["N03A"], 14590, 86, 91, 66),
     ("parkinson", "Parkinson", "Parkinson's disease", "other", ["N04B"], 6690, 121, 166, 49),
     ("osteoporos", "Osteoporos", "Osteoporosis", "other", ["M05B"], 15730, 74, 80, 41),
-    ("inflammatorisk", "Inflammatorisk sjukdom", "Inflammatory disease", "inflammatory", ["A07EC", "L04AX01", "L04AX03"], 19590, 62, 70, 96),
+    (
+        "inflammatorisk",
+        "Inflammatorisk sjukdom",
+        "Inflammatory disease",
+        "inflammatory",
+        ["A07EC", "L04AX01", "L04AX03"],
+        19590,
+        62,
+        70,
+        96,
+    ),
     ("cancer_hormon", "Cancer – hormonell", "Cancer – hormonal", "cancer", ["L02"], 12480, 151, 158, 210),
     ("glaukom", "Glaukom", "Glaucoma", "other", ["S01E"], 3, 64, 66, 77),
 ]
@@ -49,8 +109,17 @@ MODELS = ("flat", "age_sex_published", "age_sex", "chronic", "chronic_defended")
 
 
 def _cells(level: float, steep: float) -> list[tuple[str, int, float]]:
-    return [(sex, age, round(18 + level * (1 / (1 + math.exp(-(age - 58) / steep)) - (0.1 if age >= 95 else 0)) + (age > 40) * k * 9))
-            for age in range(0, 101, 5) for k, sex in enumerate("KM")]
+    return [
+        (
+            sex,
+            age,
+            round(
+                18 + level * (1 / (1 + math.exp(-(age - 58) / steep)) - (0.1 if age >= 95 else 0)) + (age > 40) * k * 9
+            ),
+        )
+        for age in range(0, 101, 5)
+        for k, sex in enumerate("KM")
+    ]
 
 
 def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: int = 180) -> Path:
@@ -65,108 +134,374 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
     scale = {"flat": 2.3, "age_sex_published": 1.06, "age_sex": 1, "chronic": shrink, "chronic_defended": shrink * 1.03}
     nets = {m: need * scale[m] + own for m in models}
     cost = months * rng.normal(108, 12, centres)
-    names = [f"{KINDS[i % 4]} {PLACES[i % len(PLACES)]}{'' if i < len(PLACES) else ' ' + str(i // len(PLACES) + 1)}" for i in range(centres)]
+    names = [
+        f"{KINDS[i % 4]} {PLACES[i % len(PLACES)]}{'' if i < len(PLACES) else ' ' + str(i // len(PLACES) + 1)}"
+        for i in range(centres)
+    ]
     if centres > 2:
         names[2] = NASTY
         months[-1] = 12  # two persons: must not be shown
 
     with (folder / "centres.csv").open("w", newline="", encoding="utf-8") as out:
         w = csv.writer(out, lineterminator="\n")
-        w.writerow(["centre_id", "name", "model", "listed_months", "reimbursement_sek", "cost_sek", "own_cost_sek", "net_sek", "net_sek_per_listed_month"])
+        w.writerow(
+            [
+                "centre_id",
+                "name",
+                "model",
+                "listed_months",
+                "reimbursement_sek",
+                "cost_sek",
+                "own_cost_sek",
+                "net_sek",
+                "net_sek_per_listed_month",
+            ]
+        )
         for m in models:
             for k in range(centres):
                 net, paid = nets[m][k] * months[k], 0.7 * cost[k]
-                w.writerow([f"VC{k + 1:03}", names[k], m, months[k], round(net + paid, 2), round(cost[k], 2), round(paid, 2), round(net, 2), nets[m][k]])
+                w.writerow(
+                    [
+                        f"VC{k + 1:03}",
+                        names[k],
+                        m,
+                        months[k],
+                        round(net + paid, 2),
+                        round(cost[k], 2),
+                        round(paid, 2),
+                        round(net, 2),
+                        nets[m][k],
+                    ]
+                )
 
-    tables = {"flat": (_cells(0, 9), {}), "age_sex_published": (_cells(245, 9.5), {}), "age_sex": (_cells(251, 9.3), {}),
-              "chronic": (_cells(96, 12), {c[0]: c[6] for c in CONDITIONS}),
-              "chronic_defended": (_cells(101, 12), {c[0]: c[7] for c in CONDITIONS})}
+    tables = {
+        "flat": (_cells(0, 9), {}),
+        "age_sex_published": (_cells(245, 9.5), {}),
+        "age_sex": (_cells(251, 9.3), {}),
+        "chronic": (_cells(96, 12), {c[0]: c[6] for c in CONDITIONS}),
+        "chronic_defended": (_cells(101, 12), {c[0]: c[7] for c in CONDITIONS}),
+    }
     amounts = []
     for m in models:
         cells, add_ons = tables[m]
-        amounts += [(m, "age_sex", "", s, a, "" if a == 100 else a + 4, x) for s, a, x in cells]
+        amounts += [
+            (m, "age_sex", ">100" if a == 100 else f"{a:02}-{a + 4:02}", s, a, "" if a == 100 else a + 4, x)
+            for s, a, x in cells
+        ]
         amounts += [(m, "condition", n, "", "", "", x) for n, x in add_ons.items()]
     with (folder / "amounts.csv").open("w", newline="", encoding="utf-8") as out:
         w = csv.writer(out, lineterminator="\n")
-        w.writerow(["model", "kind", "name", "sex", "age_from", "age_to", "sek_per_month", "valid_from", "condition_set"])
+        w.writerow(
+            ["model", "kind", "name", "sex", "age_from", "age_to", "sek_per_month", "valid_from", "condition_set"]
+        )
         w.writerows([*row, "2026-01-01", "skane_wide" if "chronic" in row[0] else ""] for row in amounts)
 
     def spread(n: np.ndarray) -> dict[str, Any]:
         if nulls:
-            return dict.fromkeys(("sd", "weighted_sd", "mad", "p90_p10", "share_positive", "within_2pct", "within_5pct", "min", "max", "mean_abs"))
+            return dict.fromkeys(
+                (
+                    "sd",
+                    "weighted_sd",
+                    "mad",
+                    "p90_p10",
+                    "share_positive",
+                    "within_2pct",
+                    "within_5pct",
+                    "min",
+                    "max",
+                    "mean_abs",
+                )
+            )
         sd = float(n.std(ddof=1))
-        return {"sd": sd, "weighted_sd": sd * 0.94, "mad": sd * 0.97, "p90_p10": float(np.subtract(*np.percentile(n, [90, 10]))),
-                "share_positive": float((n > 0).mean()), "within_2pct": float((abs(n) <= 1.5).mean()),
-                "within_5pct": float((abs(n) <= 3.8).mean()), "min": float(n.min()), "max": float(n.max()), "mean_abs": float(abs(n).mean())}
+        return {
+            "sd": sd,
+            "weighted_sd": sd * 0.94,
+            "mad": sd * 0.97,
+            "p90_p10": float(np.subtract(*np.percentile(n, [90, 10]))),
+            "share_positive": float((n > 0).mean()),
+            "within_2pct": float((abs(n) <= 1.5).mean()),
+            "within_5pct": float((abs(n) <= 3.8).mean()),
+            "min": float(n.min()),
+            "max": float(n.max()),
+            "mean_abs": float(abs(n).mean()),
+        }
 
     def contrast(m: str, against: str, wide: float = 1) -> dict[str, Any]:
         if nulls:
-            return {"model": m, "against": against, "log_sd_ratio": None, "ci_low": None, "ci_high": None, "sd_ratio": None,
-                    "random_list_ratio": None, "redistribution_sek": None, "centres_changing_sign": None, "spearman": None}
+            return {
+                "model": m,
+                "against": against,
+                "log_sd_ratio": None,
+                "ci_low": None,
+                "ci_high": None,
+                "sd_ratio": None,
+                "random_list_ratio": None,
+                "redistribution_sek": None,
+                "centres_changing_sign": None,
+                "spearman": None,
+            }
         d = math.log(nets[m].std() / nets[against].std())
         half = 0.062 * wide
-        return {"model": m, "against": against, "log_sd_ratio": d, "ci_low": d - half, "ci_high": d + half * 0.9, "sd_ratio": math.exp(d),
-                "random_list_ratio": 0.918, "redistribution_sek": float(abs((nets[m] - nets[against]) * months).sum() / 2),
-                "centres_changing_sign": int((nets[m] * nets[against] < 0).sum()), "spearman": 0.93}
+        return {
+            "model": m,
+            "against": against,
+            "log_sd_ratio": d,
+            "ci_low": d - half,
+            "ci_high": d + half * 0.9,
+            "sd_ratio": math.exp(d),
+            "random_list_ratio": 0.918,
+            "redistribution_sek": float(abs((nets[m] - nets[against]) * months).sum() / 2),
+            "centres_changing_sign": int((nets[m] * nets[against] < 0).sum()),
+            "spearman": 0.93,
+        }
 
-    fits = {"flat": (0, 0, 141.2), "age_sex_published": (.061, .141, 118.9), "age_sex": (.0634, .1442, 118.1), "chronic": (.2871, .3313, 92.4), "chronic_defended": (.2917, .3289, 92.9)}
-    condition_groups = {c[0]: {"age_sex_published": .44, "age_sex": .46, "chronic": 1.02, "chronic_defended": .99, "flat": .2} for c in CONDITIONS}
+    fits = {
+        "flat": (0, 0, 141.2),
+        "age_sex_published": (0.061, 0.141, 118.9),
+        "age_sex": (0.0634, 0.1442, 118.1),
+        "chronic": (0.2871, 0.3313, 92.4),
+        "chronic_defended": (0.2917, 0.3289, 92.9),
+    }
+    condition_groups = {
+        c[0]: {"age_sex_published": 0.44, "age_sex": 0.46, "chronic": 1.02, "chronic_defended": 0.99, "flat": 0.2}
+        for c in CONDITIONS
+    }
     results: dict[str, Any] = {
         "schema": 1,
-        "run": {"versions": {"lakemedelsmodell": "0.1.0", "numpy": "2.3.1", "duckdb": "1.4.0", "python": "3.11.9"}, "kind": kind,
-                "scenario": "skane_2026h1" if kind == "simulation" else None,
-                "scenario_title": {"sv": "Skåne, första halvåret 2026", "en": "Skåne, first half of 2026"} if kind == "simulation" else None,
-                "seed": 20260101 if kind == "simulation" else None, "scale": 1.0 if kind == "simulation" else None,
-                "content_hash": "9f2c4be7a1d35586" * 4},
-        "period": None if cohort or nulls else {"start": "2026-01-01", "end": "2026-07-01", "label": "2026-01..2026-06", "partial": False},
-        "fit_period": None if cohort or nulls else {"start": "2025-07-01", "end": "2026-01-01", "label": "2025-07..2025-12"},
-        "lookback": None if cohort or nulls else {"start": "2025-01-01", "end": "2026-01-01", "label": "2025-01..2025-12"},
-        "fit_lookback": None if cohort or nulls else {"start": "2024-07-01", "end": "2025-07-01", "label": "2024-07..2025-06"},
+        "run": {
+            "versions": {"lakemedelsmodell": "0.1.0", "numpy": "2.3.1", "duckdb": "1.4.0", "python": "3.11.9"},
+            "kind": kind,
+            "scenario": "skane_2026h1" if kind == "simulation" else None,
+            "scenario_title": {"sv": "Skåne, första halvåret 2026", "en": "Skåne, first half of 2026"}
+            if kind == "simulation"
+            else None,
+            "seed": 20260101 if kind == "simulation" else None,
+            "scale": 1.0 if kind == "simulation" else None,
+            "content_hash": "9f2c4be7a1d35586" * 4,
+        },
+        "period": None
+        if cohort or nulls
+        else {"start": "2026-01-01", "end": "2026-07-01", "label": "2026-01..2026-06", "partial": False},
+        "fit_period": None
+        if cohort or nulls
+        else {"start": "2025-07-01", "end": "2026-01-01", "label": "2025-07..2025-12"},
+        "lookback": None
+        if cohort or nulls
+        else {"start": "2025-01-01", "end": "2026-01-01", "label": "2025-01..2025-12"},
+        "fit_lookback": None
+        if cohort or nulls
+        else {"start": "2024-07-01", "end": "2025-07-01", "label": "2024-07..2025-06"},
         "variants": ["concurrent"] if kind == "files" else [],
-        "settings": {"cost_base": "benefit_cost", "borne_by": "listing", "months": "snapshot", "lookback_months": 12, "condition_set": "skane_wide",
-                     "budget": "cost", "cost_responsibility": None, "published_year": None, "table_period": None, "period": None, "resamples": 2000, "seed": 20260507},
-        "totals": {"centres": centres, "persons": int(months.sum() / 5.93), "listed_months": float(months.sum()), "dispensings": None if cohort else 24193482,
-                   "cost_sek": float(cost.sum()), "budget_sek": 0.7 * float(cost.sum()), "published_sek": None if cohort or nulls else 6.31e8, "cost_responsibility": 0.7,
-                   "left_out": {} if nulls else {"malformed_atc": 0, "unlisted_person": 1412, "outside_listing": 20817, "duplicate_rows": 3, "correction_without_purchase": 511, "strange_new_kind": 12}},
-        "warnings": ["The period 2026-01..2026-06 is not complete in the data: the last months lack dispensings.", "Something only the program knows of."] if kind == "files" else [],
-        "models": {m: {"role": m, "phi": None if nulls else 1.0 + 0.01 * i, "unscaled": None if nulls else {"reimbursement_sek": 0.71 * float(cost.sum()), "share_positive": 0.6},
-                       "amounts": [{"kind": k, "name": n, "sex": s, "age_from": a, "sek_per_month": x} for mm, k, n, s, a, _, x in amounts if mm == m],
-                       "fit": dict.fromkeys(("r2", "cpm", "mae")) if nulls else dict(zip(("r2", "cpm", "mae"), fits[m], strict=True)), "spread": spread(nets[m]),
-                       "noise_floor": None, "true_sd": None, "pass_through": None, "rmse_to_ideal": None,
-                       "predictive_ratios": {} if nulls else {n: {"ratio": r[m], "ci_low": r[m] - .02, "ci_high": r[m] + .02, "persons": next(c[5] for c in CONDITIONS if c[0] == n)} for n, r in condition_groups.items()}}
-                   for i, m in enumerate(models)},
-        "contrasts": [contrast("chronic", "age_sex"), *([] if cohort else [contrast("chronic", "age_sex_published"), contrast("chronic_defended", "age_sex")])],
-        "beside": [] if cohort or nulls else [{"period": {"start": "2026-01-01", "end": "2026-03-01", "label": "2026-01..2026-02", "partial": False},
-                                               "totals": {}, "models": {m: {"phi": 1.0, "spread": spread(nets[m] + rng.normal(0, 3, centres))} for m in models},
-                                               "contrasts": [contrast("chronic", "age_sex", 1.7)]}],
-        "incentives": [] if cohort else [
-            {"condition": n, "model": m, "atc": atc[0] + ("02AA"[: 7 - len(atc[0])]), "pack_price_sek": price, "cost_if_ceiling_reached_sek": 0.7 * price,
-             "cost_first_purchase_sek": 0.0, "flag_pays_sek": pay, "gain_sek": pay - 0.7 * price, "return_per_krona": None if nulls else pay / (0.7 * price)}
-            for n, _, _, _, atc, _, b, _, price in CONDITIONS for m, pay in (("age_sex", 0.0), ("chronic", 6.0 * b), ("chronic_defended", 0.0))],
-        "conditions": [{"name": n, "label_sv": sv, "label_en": en, "theme": theme, "atc": atc, "exclude": ["C09DX04"] if n == "hypertoni" else [],
-                        "rule_sv": "minst ett uttag under tillbakablicken", "rule_en": "dispensed at least once in the look-back", "persons": None if nulls else persons, "source": "assumed"}
-                       for n, sv, en, theme, atc, persons, *_ in CONDITIONS],
-        "examples": [] if cohort else [
-            {"who": who, "age": 60, "sex": "M", "conditions": held, "models": {m: {
-                "parts": [{"name": "age_sex", "label_sv": "man, 60–64 år", "label_en": "man, 60–64", "sek": base[m]},
-                          *({"name": c[0], "label_sv": c[1], "label_en": c[2], "sek": tables[m][1][c[0]]} for c in CONDITIONS if c[0] in held and tables[m][1])],
-                "total": base[m] + sum(x for n, x in tables[m][1].items() if n in held)} for m in models}}
+        "settings": {
+            "cost_base": "benefit_cost",
+            "borne_by": "listing",
+            "months": "snapshot",
+            "lookback_months": 12,
+            "condition_set": "skane_wide",
+            "budget": "cost",
+            "cost_responsibility": None,
+            "published_year": None,
+            "table_period": None,
+            "period": None,
+            "resamples": 2000,
+            "seed": 20260507,
+        },
+        "totals": {
+            "centres": centres,
+            "persons": int(months.sum() / 5.93),
+            "listed_months": float(months.sum()),
+            "dispensings": None if cohort else 24193482,
+            "cost_sek": float(cost.sum()),
+            "budget_sek": 0.7 * float(cost.sum()),
+            "published_sek": None if cohort or nulls else 6.31e8,
+            "cost_responsibility": 0.7,
+            "left_out": {}
+            if nulls
+            else {
+                "atc_malformed_or_unknown": 0,
+                "dispensings_of_unlisted_person": 1412,
+                "dispensings_without_listed_month": 20817,
+                "cost_without_listed_month_sek": 2910443,
+                "duplicate_rows": 3,
+                "persons_without_history": 88211,
+                "strange_new_kind": 12,
+            },
+        },
+        "warnings": [
+            "The period 2026-01..2026-06 is not complete in the data: the last months lack dispensings.",
+            "Something only the program knows of.",
+        ]
+        if kind == "files"
+        else [],
+        "models": {
+            m: {
+                "role": m,
+                "phi": None if nulls else 1.0 + 0.01 * i,
+                "unscaled": None
+                if nulls
+                else {"reimbursement_sek": 0.71 * float(cost.sum()), "spread": spread(nets[m] + 1)},
+                "amounts": [
+                    {"kind": k, "name": n, "sex": s, "age_from": a, "sek_per_month": x}
+                    for mm, k, n, s, a, _, x in amounts
+                    if mm == m
+                ],
+                "fit": dict.fromkeys(("r2", "cpm", "mae"))
+                if nulls
+                else dict(zip(("r2", "cpm", "mae"), fits[m], strict=True)),
+                "spread": spread(nets[m]),
+                "noise_floor": None,
+                "true_sd": None,
+                "pass_through": None,
+                "rmse_to_ideal": None,
+                "predictive_ratios": {}
+                if nulls
+                else {
+                    f"condition:{n}": {
+                        "ratio": r[m],
+                        "ci_low": r[m] - 0.02,
+                        "ci_high": r[m] + 0.02,
+                        "persons": next(c[5] for c in CONDITIONS if c[0] == n),
+                    }
+                    for n, r in condition_groups.items()
+                },
+            }
+            for i, m in enumerate(models)
+        },
+        "contrasts": [
+            contrast("chronic", "age_sex"),
+            *([] if cohort else [contrast("chronic", "age_sex_published"), contrast("chronic_defended", "age_sex")]),
+        ],
+        "beside": []
+        if cohort or nulls
+        else [
+            {
+                "period": {"start": "2026-01-01", "end": "2026-03-01", "label": "2026-01..2026-02", "partial": False},
+                "totals": {},
+                "models": {m: {"phi": 1.0, "spread": spread(nets[m] + rng.normal(0, 3, centres))} for m in models},
+                "contrasts": [contrast("chronic", "age_sex", 1.7)],
+            }
+        ],
+        "incentives": []
+        if cohort
+        else [
+            {
+                "condition": n,
+                "model": m,
+                "atc": atc[0] + ("02AA"[: 7 - len(atc[0])]),
+                "pack_price_sek": price,
+                "cost_if_ceiling_reached_sek": 0.7 * price,
+                "cost_first_purchase_sek": 0.0,
+                "flag_pays_sek": pay,
+                "gain_sek": pay - 0.7 * price,
+                "return_per_krona": None if nulls else pay / (0.7 * price),
+            }
+            for n, _, _, _, atc, _, b, _, price in CONDITIONS
+            for m, pay in (("age_sex", 0.0), ("chronic", 6.0 * b), ("chronic_defended", 0.0))
+        ],
+        "conditions": []
+        if cohort
+        else [
+            {
+                "name": n,
+                "label_sv": sv,
+                "label_en": en,
+                "theme": theme,
+                "atc": atc,
+                "exclude": ["C09DX04"] if n == "hypertoni" else [],
+                "rule_sv": "Uthämtad i återblicken. Skärpt regel: minst 2 datum, minst 45 dagar mellan första och sista, minst 180 DDD.",
+                "rule_en": "Dispensed in the look-back. Defended rule: at least 2 dates, at least 45 days from first to last, at least 180 DDD.",
+                "persons": None if nulls else persons,
+                "source": "assumed",
+            }
+            for n, sv, en, theme, atc, persons, *_ in CONDITIONS
+        ],
+        "examples": []
+        if cohort
+        else [
+            {
+                "who": who,
+                "age": 60,
+                "sex": "M",
+                "conditions": held,
+                "models": {
+                    m: {
+                        "parts": [
+                            {"name": "age_sex", "label_sv": "man, 60–64 år", "label_en": "man, 60–64", "sek": base[m]},
+                            *(
+                                {"name": c[0], "label_sv": c[1], "label_en": c[2], "sek": tables[m][1][c[0]]}
+                                for c in CONDITIONS
+                                if c[0] in held and tables[m][1]
+                            ),
+                        ],
+                        "total": base[m] + sum(x for n, x in tables[m][1].items() if n in held),
+                    }
+                    for m in models
+                },
+            }
             for base in [{m: next(x for s, a, x in tables[m][0] if (s, a) == ("M", 60)) for m in models}]
-            for who, held in (("Johan", []), ("Anders", ["diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon"]))],
-        "coverage": None if cohort else {"unmatched_codes": 1188, "several_conditions": 6, "unused_entries": 2},
+            for who, held in (
+                ("Johan", []),
+                ("Anders", ["diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon"]),
+            )
+        ],
+        "found": [
+            "dispensings.csv: separator ';', decimal comma, encoding cp1252.",
+            "No in_base: all rows count as base.",
+        ],
+        "condition_statement": {
+            "sv": "Listan är vår egen tolkning; regionens lista är inte offentlig.",
+            "en": "The list is our own reading; the region's list is not public.",
+        },
+        "coverage": None
+        if cohort
+        else {
+            "codes": 1612,
+            "unmatched_codes": 1188,
+            "several_codes": 6,
+            "unused_entries": 2,
+            "unmatched_share_of_cost": 0.41,
+        },
     }
     (folder / "results.json").write_text(json.dumps(results, ensure_ascii=False, indent=1), encoding="utf-8")
 
     if kind == "simulation" and not nulls:
         published = {(s, a): x for s, a, x in tables["age_sex_published"][0]}
         calibration = {
-            "table": [{"sex": s, "age_band": ">100" if a == 100 else f"{a:02}-{a + 4:02}", "published": x, "derived": x + (a == 95), "equal": a != 95, "se": 0.4} for (s, a), x in published.items()],
-            "equal_cells": 40, "factors": [],
-            "prevalence": [{"condition": c[0], "sex": s, "band10": f"{b}-{b + 9}", "reference": float(r), "simulated": float(r * rng.lognormal(0, 0.05))}
-                           for c in CONDITIONS for s in "KM" for b in range(0, 90, 10) for r in [rng.lognormal(2.5, 1.5)]],
-            "total_cost_sek": 1.81e9, "top1_share": 0.171, "list_sizes": {"min": 1240, "p10": 4180, "median": 7210, "p90": 13100, "max": 21800, "mean": 7902},
-            "prevalence_cv": [{"condition": c[0], "observed": 0.14, "chance": 0.03, "latent": 0.13} for c in CONDITIONS],
-            "changes": [{"group": "hypertoni", "old": 620, "new": 548, "why": "factor outside 0.67–1.5 for women 75–79"}],
+            "table": [
+                {
+                    "sex": s,
+                    "age_band": ">100" if a == 100 else f"{a:02}-{a + 4:02}",
+                    "published": x,
+                    "derived": x + (a == 95),
+                    "equal": a != 95,
+                    "se": 0.4,
+                }
+                for (s, a), x in published.items()
+            ],
+            "equal_cells": 40,
+            "factors": [],
+            "prevalence": [
+                {
+                    "condition": c[0],
+                    "sex": s,
+                    "band10": f"{b}-{b + 9}",
+                    "reference": float(r),
+                    "simulated": float(r * rng.lognormal(0, 0.05)),
+                }
+                for c in CONDITIONS
+                for s in "KM"
+                for b in range(0, 90, 10)
+                for r in [rng.lognormal(2.5, 1.5)]
+            ],
+            "total_cost_sek": 1.81e9,
+            "top1_share": 0.171,
+            "list_sizes": {"min": 1240, "p10": 4180, "median": 7210, "p90": 13100, "max": 21800, "mean": 7902},
+            "prevalence_cv": [
+                {"condition": c[0], "observed": 0.14, "chance": 0.03, "latent": 0.13} for c in CONDITIONS
+            ],
+            "changes": [
+                {"group": "hypertoni", "old": 620, "new": 548, "why": "factor outside 0.67–1.5 for women 75–79"}
+            ],
         }
         (folder / "calibration.json").write_text(json.dumps(calibration, ensure_ascii=False), encoding="utf-8")
     return folder

@@ -25,8 +25,8 @@ def render_report(folder: str | Path, lang: str) -> str:
     if lang not in LANGUAGES:
         raise UserError(f"There is no report in {lang!r}. Languages: {', '.join(LANGUAGES)}.")
     page = Page(read_run(folder), lang)
-    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("report.html").render(
         lang=lang, head=page.head(), answer=page.answer(), sections=page.sections())
 

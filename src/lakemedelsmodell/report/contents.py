@@ -15,7 +15,7 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.report.numbers import FEWEST_PERSONS, known
 
 TODAY, PUBLISHED, PROPOSAL, DEFENDED = "age_sex", "age_sex_published", "chronic", "chronic_defended"
-MODEL_ORDER = ("flat", PUBLISHED, TODAY, PROPOSAL, DEFENDED)
+MODEL_ORDER = (PUBLISHED, TODAY, PROPOSAL, DEFENDED, "flat")
 
 
 class Gaps(Mapping[str, Any]):
@@ -135,24 +135,29 @@ class Contents:
         return [r for r in self.amount_rows if r.get("model") == model and r.get("kind") == kind]
 
     def cells(self, model: str) -> dict[tuple[int, str], float]:
-        """(age_from, sex) → SEK per listed month; cells of too few persons are left out."""
-        found = {}
+        """(age_from, sex) → SEK per listed month; nan in bands of too few persons."""
+        groups, found = self.results.part("models", model, "predictive_ratios"), {}
         for row in self.amounts(model, "age_sex"):
-            age, persons = _number(row.get("age_from")), _number(row.get("persons"))
-            if not math.isnan(age) and row.get("sex") and not persons < FEWEST_PERSONS:
-                found[int(age), row["sex"]] = _number(row.get("sek_per_month"))
+            age, band = _number(row.get("age_from")), groups.at(f"age:{row.get('name')}", "persons")
+            # Of two sexes that share fewer than twice the fewest persons, one has fewer than those.
+            few = model != PUBLISHED and known(band) and band < 2 * FEWEST_PERSONS
+            if not math.isnan(age) and row.get("sex"):
+                found[int(age), row["sex"]] = math.nan if few else _number(row.get("sek_per_month"))
         return found
 
     def add_ons(self, model: str) -> dict[str, float]:
         """Condition → SEK per listed month."""
         return {r.get("name", ""): _number(r.get("sek_per_month")) for r in self.amounts(model, "condition")}
 
+    def persons_with(self, condition: str) -> int | None:
+        """Persons who hold a condition; None where the run does not say."""
+        listed = [e.at("persons") for e in self.results.parts("conditions") if e.at("name") == condition]
+        grouped = self.results.at("models", PROPOSAL, "predictive_ratios", f"condition:{condition}", "persons")
+        return next((int(n) for n in (*listed, grouped) if known(n)), None)
+
     def too_few(self, condition: str) -> bool:
         """Whether a condition is held by one to four persons, so that nothing about it may be shown."""
-        for entry in self.results.parts("conditions"):
-            if entry.at("name") == condition:
-                return known(entry.at("persons")) and 0 < entry.at("persons") < FEWEST_PERSONS
-        return False
+        return 0 < (self.persons_with(condition) or 0) < FEWEST_PERSONS
 
 
 def _rows(path: Path) -> tuple[dict[str, str], ...]:
@@ -168,13 +173,15 @@ def read_run(folder: str | Path) -> Contents:
     folder = Path(folder)
     for name in ("results.json", "centres.csv", "amounts.csv"):
         if not (folder / name).is_file():
-            raise UserError(f"{folder} is no run folder: {name} is missing. Give a folder that simulate or evaluate wrote.")
+            raise UserError(f"{folder} is no run folder: {name} is missing. "
+                            "Give a folder that simulate or evaluate wrote.")
     try:
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{folder / 'results.json'} cannot be read as JSON ({error}). Run simulate or evaluate again.") from error
+        raise UserError(f"{folder / 'results.json'} is not JSON ({error}). Run simulate or evaluate again.") from error
     if results.get("schema") != 1:
-        raise UserError(f"{folder / 'results.json'} has schema {results.get('schema')}; this version reads schema 1. Run it again.")
+        raise UserError(f"{folder / 'results.json'} has schema {results.get('schema')}; this version reads schema 1. "
+                        "Run it again.")
     calibration = folder / "calibration.json"
     return Contents(
         results=Gaps(results),

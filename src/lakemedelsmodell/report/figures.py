@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TODAY_COLOUR, PROPOSAL_COLOUR, OTHER_COLOUR, INK, BAND_COLOUR = "#b5500c", "#1b5e9b", "#5d6875", "#1d2733", "#eef2f6"
+TODAY_COLOUR, PROPOSAL_COLOUR, OTHER_COLOUR, INK, BAND_COLOUR = "#b5500c", "#1b5e9b", "#5d6875", "#1d2733", "#e6ecf2"
 NAMED_CENTRES = 40
 """Up to so many centres are written by name; above, centres are ranks along an axis."""
 
@@ -55,9 +55,8 @@ def inline_svg(text: str, ident: str) -> str:
     text = text[text.index("<svg"):]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' (xmlns(:\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
-    text = re.sub(r'^<svg width="[^"]*" height="[^"]*"', "<svg", text)
-    text = re.sub(r'^<svg ([^>]*?)(width|height)="[^"]*" ?', r"<svg \1", text)
-    text = re.sub(r'^<svg ([^>]*?)(width|height)="[^"]*" ?', r"<svg \1", text)
+    opening = text[:text.index(">")]
+    text = re.sub(r' (width|height)="[^"]*"', "", opening) + text[len(opening):]
     text = re.sub(r'\bid="([^"]+)"', rf'id="{ident}-\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{ident}-\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{ident}-\1)", text)
@@ -71,6 +70,13 @@ def _axes(ax: Axes | None) -> Axes:
 
         ax = plt.subplots()[1]
     return ax
+
+
+def _legend_above(ax: Axes) -> None:
+    """Above the whole figure, so that a narrow one with long names keeps its width for the data."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", handletextpad=0.3)
 
 
 def _ticks(axis: Any, words: Words) -> None:
@@ -107,12 +113,10 @@ def centre_nets(today: Sequence[float], proposal: Sequence[float], words: Words,
         span(-within, within, color=BAND_COLOUR, zorder=0, lw=0, label=words.band)
     (ax.axvline if lying else ax.axhline)(0, color=INK, lw=0.9, zorder=1)
     lines(place, a, b, color="#b9c1ca", lw=0.8 if len(a) > NAMED_CENTRES else 1.4, zorder=1.5)
-    for net, label, style in (
-        (a, words.today, {"facecolors": "white", "edgecolors": TODAY_COLOUR, "linewidths": 1.0}),
-        (b, words.proposal, {"facecolors": PROPOSAL_COLOUR, "edgecolors": "white", "linewidths": 0.4}),
-    ):
+    for net, label, fill, edge, width in ((a, words.today, "white", TODAY_COLOUR, 1.0),
+                                          (b, words.proposal, PROPOSAL_COLOUR, "white", 0.4)):
         x, y = (net, place) if lying else (place, net)
-        ax.scatter(x, y, s=size, label=label, zorder=2 if net is a else 3, **style)
+        ax.scatter(x, y, s=size, label=label, facecolors=fill, edgecolors=edge, linewidths=width, zorder=3)
 
     net_axis.set_label_text(words.value)
     _ticks(net_axis, words)
@@ -123,23 +127,25 @@ def centre_nets(today: Sequence[float], proposal: Sequence[float], words: Words,
         rank_axis.set_tick_params(length=0)
     else:
         rank_axis.set_label_text(words.rank)
-        rank_axis.set_ticks(sorted({1, *range(20, len(a), 20), len(a)} - {20 * (len(a) // 20)}
-                                   | ({20 * (len(a) // 20)} if len(a) % 20 > 8 else {len(a)})))
+        # The last rank is always written; a round one too near it would collide with it.
+        rank_axis.set_ticks([1, *(rank for rank in range(20, len(a), 20) if len(a) - rank > 8), len(a)])
     (ax.set_ylim if lying else ax.set_xlim)(0.3, len(a) + 0.7)
     if lying:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1, borderaxespad=0.2)
+        _legend_above(ax)
     else:
         ax.legend(loc="upper left", handletextpad=0.3)
         _beside(ax, a, b, words)
     return ax
 
 
-def _cut(name: str, longest: int = 32) -> str:
+def _cut(name: str, longest: int = 30) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def _beside(ax: Axes, a: np.ndarray, b: np.ndarray, words: Words) -> None:
     """How the centres pile up under each model, on the same scale, to the right of the dots."""
+    from matplotlib.ticker import MaxNLocator
+
     side = ax.inset_axes((1.02, 0, 0.17, 1), sharey=ax)
     edges = np.histogram_bin_edges(np.concatenate([a, b]), bins=22)
     for net, colour, fill in ((b, PROPOSAL_COLOUR, True), (a, TODAY_COLOUR, False)):
@@ -151,7 +157,7 @@ def _beside(ax: Axes, a: np.ndarray, b: np.ndarray, words: Words) -> None:
     side.set_xlabel(words.spread)
     side.tick_params(labelleft=False, left=False)
     side.spines["left"].set_visible(False)
-    side.xaxis.get_major_locator().set_params(nbins=2, integer=True)
+    side.xaxis.set_major_locator(MaxNLocator(2, integer=True, prune="lower"))
     side.grid(False)
 
 
@@ -193,7 +199,7 @@ def starter_packs(labels: Sequence[str], cost: Sequence[float], pays: Sequence[f
     ax.hlines(place, c, p, color=np.where(p > c, PROPOSAL_COLOUR, TODAY_COLOUR), lw=1.6, alpha=0.55)
     ax.scatter(c, place, s=34, facecolors="white", edgecolors=TODAY_COLOUR, linewidths=1.3, label=words.today, zorder=3)
     ax.scatter(p, place, s=34, color=PROPOSAL_COLOUR, marker="D", label=words.proposal, zorder=3)
-    ax.set_yticks(place, labels)
+    ax.set_yticks(place, [_cut(label) for label in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
     ax.set_xlim(left=0)
     ax.set_xlabel(words.value)
@@ -201,12 +207,18 @@ def starter_packs(labels: Sequence[str], cost: Sequence[float], pays: Sequence[f
     ax.grid(False, axis="y")
     ax.margins(x=0.04)
     _ticks(ax.xaxis, words)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=1, borderaxespad=0.2, handletextpad=0.3)
+    _legend_above(ax)
     return ax
 
 
-def calibration(reference: Sequence[float], simulated: Sequence[float], words: Words, *, ax: Axes | None = None) -> Axes:
+def calibration(reference: Sequence[float], simulated: Sequence[float], words: Words, *,
+                ax: Axes | None = None) -> Axes:
     """Simulated against reference prevalence per 1000, both on a logarithmic scale, with the line of equality."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    def power_of_ten(value: float, _position: int | None = None) -> str:
+        return words.number(value, max(0, -int(np.floor(np.log10(value))))) if value > 0 else ""
+
     ax = _axes(ax)
     x, y = np.asarray(reference, dtype=float), np.asarray(simulated, dtype=float)
     seen = (x > 0) & (y > 0)
@@ -219,7 +231,7 @@ def calibration(reference: Sequence[float], simulated: Sequence[float], words: W
         ax.legend(loc="upper left")
     for axis, label in ((ax.xaxis, words.rank), (ax.yaxis, words.value)):
         axis.set_label_text(label)
-        axis.set_major_formatter(lambda v, _p=None: words.number(v, max(0, -int(np.floor(np.log10(v))))) if v > 0 else "")
-        axis.set_minor_formatter(lambda _v, _p=None: "")
+        axis.set_major_formatter(FuncFormatter(power_of_ten))
+        axis.set_minor_formatter(NullFormatter())
     ax.grid(True, axis="both")
     return ax

@@ -58,7 +58,10 @@ class Numbers:
         return f"{self.number(share * 100, decimals, sign=sign)}{gap}%"
 
     def millions(self, value: float | None, decimals: int = 1) -> str:
-        return self.number(value / 1e6 if value is not None and known(value) else None, decimals)
+        """In millions; with three decimals where one would show a sum as nothing."""
+        if value is None or not known(value):
+            return DASH
+        return self.number(value / 1e6, 3 if 0 < abs(value) < 50_000 else decimals)
 
     def money(self, sek: float | None, decimals: int = 0) -> str:
         """``1 234 kr`` or ``SEK 1,234``."""

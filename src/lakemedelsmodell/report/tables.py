@@ -23,12 +23,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its name, a line that explains it, its cells; or, without cells, the heading of the rows below."""
+    """One row: its name, a line that explains it, its cells, each over ``span`` columns.
+
+    Without cells it is the heading of the rows below.
+    """
 
     head: str
     cells: tuple[str, ...] = ()
     note: str = ""
     total: bool = False
+    span: int = 1
 
 
 @dataclass(frozen=True)

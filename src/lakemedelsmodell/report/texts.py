@@ -43,9 +43,11 @@ class Texts:
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 
+    def _twin(self, key: str) -> str:
+        return twin if self.kind == "cohort" and (twin := f"{key}_cohort") in self._texts else key
+
     def _find(self, key: str) -> str:
-        if self.kind == "cohort" and f"{key}_cohort" in self._texts:
-            key = f"{key}_cohort"
+        key = self._twin(key)
         self.used |= {key} | {f"{self.kind}.{word}" for word in self._words if f"{{{word}}}" in self._texts[key]}
         return self._texts[key]
 
@@ -65,6 +67,7 @@ class Texts:
 
     def listed(self, key: str) -> list[Any]:
         """A list of texts or of pairs."""
+        key = self._twin(key)
         self.used.add(key)
         return list(self._texts[key])
 

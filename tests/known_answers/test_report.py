@@ -1,0 +1,312 @@
+"""The report says what the run folder holds: in words that can fall either way, in both languages, for ever the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_run import CONDITIONS, NASTY, make
+
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.report import LANGUAGES, figures, render_report, write_reports
+from lakemedelsmodell.report.contents import read_run
+from lakemedelsmodell.report.numbers import Numbers
+from lakemedelsmodell.report.page import Page
+from lakemedelsmodell.report.texts import all_texts
+
+NARROW, MINUS, HARD = "\u202f", "\u2212", "\u00a0"
+RUNS = {"for": ("simulation", "for", 180), "against": ("simulation", "against", 180), "undecided": ("simulation", "undecided", 24),
+        "nulls": ("simulation", "nulls", 3), "files": ("files", "for", 41), "cohort": ("cohort", "against", 200)}
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Reader(HTMLParser):
+    """Text, ids, links and the tag balance of a page."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: Counter[str] = Counter()
+        self.targets: set[str] = set()
+        self.links: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.text: list[str] = []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids[value or ""] += 1
+            elif name in ("href", "src", "srcset", "data"):
+                self.links.append(value or "")
+            elif name in ("aria-labelledby", "aria-describedby"):
+                self.targets |= set((value or "").split())
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "title"} & set(self.open):
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: make(tmp_path_factory.mktemp(name), *run) for name, run in RUNS.items()}
+
+
+@pytest.fixture(scope="module")
+def pages(folders: dict[str, Path]) -> dict[tuple[str, str], str]:
+    return {(name, lang): render_report(folder, lang) for name, folder in folders.items() for lang in LANGUAGES}
+
+
+def plain(html: str) -> str:
+    return re.sub(r"\s+", " ", " ".join(Reader(html).text)).replace(NARROW, "_").replace(HARD, " ")
+
+
+def row(html: str, table: str, head: str) -> list[str]:
+    """The cells of the row that begins with ``head`` in the table with that id."""
+    body = html[html.index(f'id="{table}"'):]
+    body = body[:body.index("</table>")]
+    found = re.search(rf'<th scope="row">{re.escape(head)}(?:<span.*?</span>)?</th>(.*?)</tr>', body)
+    assert found, (table, head)
+    return re.findall(r"<td[^>]*>(.*?)</td>", found[1])
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("run", RUNS)
+def test_every_page_is_whole_and_stands_alone(pages: dict[tuple[str, str], str], run: str, lang: str) -> None:
+    html = pages[run, lang]
+    page = Reader(html)
+    assert html.startswith("<!DOCTYPE html>") and f'<html lang="{lang}">' in html
+    assert [ident for ident, n in page.ids.items() if n > 1] == []
+    assert page.targets <= set(page.ids)
+    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    assert not re.search(r"https?:|@import|url\((?!#)|<script|<link|<img", html)
+    said = plain(html)
+    assert not re.search(r"\{\w*\}|\bNone\b|\bnan\b|\binf\b|Undefined|_cohort", said.replace(NASTY, ""))
+    assert page.tags["h1"] == 1 and page.tags["caption"] == page.tags["table"]
+
+
+def test_the_same_folder_gives_the_same_bytes(folders: dict[str, Path], pages: dict[tuple[str, str], str]) -> None:
+    paths = write_reports(folders["undecided"], ["en", "sv"])
+    assert [p.name for p in paths] == ["report.en.html", "report.sv.html"]
+    assert [p.read_text(encoding="utf-8") for p in paths] == [pages["undecided", "en"], pages["undecided", "sv"]]
+
+
+def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
+    sv, en = all_texts("sv"), all_texts("en")
+    assert sv.keys() == en.keys()
+
+    def blanks(text: Any) -> set[str]:
+        return set(re.findall(r"\{(\w+)\}", text)) if isinstance(text, str) else set()
+
+    assert [key for key in sv if blanks(sv[key]) != blanks(en[key])] == []
+    assert [key for key in sv if not sv[key] and key != "warnings.patterns"] == []
+
+
+def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "drawn", lambda *_: "")
+    used: set[str] = set()
+    odd = dict(folders)
+    variants = {  # what the fake runs do not show by themselves
+        "lone": {"variants": ["concurrent", "concurrent flags", "short look-back"], "totals": {"left_out": {}}, "coverage": None},
+        "january": {"period": {"start": "2026-01-01", "end": "2026-02-01"}, "beside": [{"period": {"start": "2026-01-01", "end": "2026-07-01"}}]},
+        "years": {"period": {"start": "2025-07-01", "end": "2026-07-01"}, "condition_statement": None},
+    }
+    for name, change in variants.items():
+        odd[name] = make(tmp_path / name, "files", "for", 2 if name == "lone" else 5)
+        edit(odd[name], change)
+    for k, (low, high, log) in enumerate([(None, None, 0.0), (-0.1, 0.1, 0.05), (0.1, 0.2, 0.15)]):
+        odd[f"c{k}"] = make(tmp_path / f"c{k}", "files", "for", 5)
+        edit(odd[f"c{k}"], {"beside": [{"period": {"start": "2026-01-01", "end": "2026-03-01"}, "contrasts": [
+            {"model": "chronic", "against": "age_sex", "log_sd_ratio": log, "ci_low": low, "ci_high": high}]}],
+            "contrasts": [{"model": "chronic", "against": "age_sex", "log_sd_ratio": log, "ci_low": low, "ci_high": high}],
+            "incentives": [{"condition": "doak", "model": m, "cost_if_ceiling_reached_sek": 90, "flag_pays_sek": 20} for m in ("chronic", "chronic_defended")]})
+    calibrated = make(tmp_path / "calibrated", "simulation", "for", 3)
+    calibration = json.loads((calibrated / "calibration.json").read_text(encoding="utf-8"))
+    calibration["table"] = [cell | {"equal": True} for cell in calibration["table"]]
+    (calibrated / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    odd |= {"calibrated": calibrated, "cohort for": make(tmp_path / "cohort", "cohort", "for", 5)}
+    odd["one"] = bare = make(tmp_path / "one", "files", "nulls", 1)  # no add-ons, amounts without a date
+    rows = (bare / "amounts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (bare / "amounts.csv").write_text("".join(r.replace("2026-01-01", "") for r in rows if ",condition," not in r), encoding="utf-8")
+    for folder in odd.values():
+        page = Page(read_run(folder), "sv")
+        page.head()["scroll"](caption=""), page.answer(), page.sections()
+        used |= page.text.used
+    looked_up = ("left_out.", "coverage.", "settings_names.", "settings_values.")  # by names that come from the run
+    idle = {key for key in all_texts("sv") if key not in used and not key.startswith(looked_up)}
+    # A cohort run never draws these words, but each kind of run has the same ones.
+    assert {key for key in idle if not key.startswith(("files.", "cohort.", "simulation."))} == set()
+
+
+def edit(folder: Path, change: dict[str, Any]) -> None:
+    path = folder / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("run", "sv", "en"), [
+    ("for", r"På simulerade data för januari–juni 2026 skiljer sig vårdcentralernas läkemedelsnetto mindre åt .* spridningen är 23,9 % "
+            r"mindre \(95 %.intervall: 19,5 till 28,4 % mindre\)", r"lie closer together .* 23\.9% smaller \(95% interval: 19\.5 to 28\.4% smaller\)"),
+    ("against", r"läkemedelsnetto mer åt .* % större \(95 %.intervall: [\d,]+ till [\d,]+ % större\)", r"lie further apart .* larger"),
+    ("undecided", r"går det inte att säga .* sträcker sig från [\d,]+ % mindre till [\d,]+ % större", r"cannot be said .* smaller to .* larger"),
+    ("nulls", r"kunde spridningen .* inte jämföras", r"could not be compared"),
+    ("cohort", r"Bland dessa verkliga personer, som inte är från Skåne, skiljer sig enheternas netto mer åt", r"real persons, who are not from Skåne,"),
+    ("files", r"På de inlästa filerna för januari–juni 2026 skiljer sig", r"On the files that were read, for January–June 2026,"),
+])
+def test_the_answer_falls_as_its_interval_falls(pages: dict[tuple[str, str], str], run: str, sv: str, en: str) -> None:
+    for lang, pattern in (("sv", sv), ("en", en)):
+        sentence = re.search(r'<p class="sentence">(.*?)</p>', pages[run, lang])
+        assert sentence and re.search(pattern, plain(sentence[0])), plain(sentence[0]) if sentence else None
+
+
+def test_what_kind_of_data_is_said_first(pages: dict[tuple[str, str], str]) -> None:
+    for run, words in (("for", "Simulerade data."), ("cohort", "Verkliga personer, inte Skåne."), ("files", "Inlästa filer.")):
+        said = plain(pages[run, "sv"])
+        assert said.index(words) < said.index("Svaret")
+
+
+@pytest.mark.parametrize(("value", "decimals", "sign", "sv", "en"), [
+    (1234567.891, 2, False, f"1{NARROW}234{NARROW}567,89", "1,234,567.89"), (-0.004, 2, False, "0,00", "0.00"),
+    (-1234.5, 1, False, f"{MINUS}1{NARROW}234,5", f"{MINUS}1,234.5"), (3, 0, True, "+3", "+3"), (0, 0, True, "0", "0"),
+    (None, 2, False, "–", "–"), (float("nan"), 0, False, "–", "–"), (float("inf"), 0, False, "–", "–"),
+])
+def test_numbers(value: float | None, decimals: int, sign: bool, sv: str, en: str) -> None:
+    assert [Numbers(lang).number(value, decimals, sign=sign) for lang in LANGUAGES] == [sv, en]
+
+
+def test_percent_money_and_small_counts() -> None:
+    sv, en = Numbers("sv"), Numbers("en")
+    assert (sv.percent(0.234), en.percent(0.234)) == (f"23,4{HARD}%", "23.4%")
+    assert (sv.millions(4.84e6), sv.millions(12_300), sv.millions(None)) == ("4,8", "0,012", "–")
+    assert [sv.persons(n) for n in (0, 1, 4, 5, 1412, None)] == ["0", "<5", "<5", "5", f"1{NARROW}412", "–"]
+    assert (sv.whole_or(163.0, 1), sv.whole_or(163.25, 1)) == ("163", "163,2")
+
+
+def test_unknown_measures_are_dashes_with_an_explanation(pages: dict[tuple[str, str], str]) -> None:
+    assert set(row(pages["nulls", "sv"], "table-measures", "Standardavvikelse")) == {"–"}
+    assert set(row(pages["for", "en"], "table-measures", "Noise floor")) == {"–"}
+    assert "An unknown number is never zero." in pages["for", "en"]
+
+
+def test_measures_stand_under_their_models(folders: dict[str, Path], pages: dict[tuple[str, str], str]) -> None:
+    models = json.loads((folders["for"] / "results.json").read_text(encoding="utf-8"))["models"]
+    shown = ("age_sex_published", "age_sex", "chronic", "chronic_defended", "flat")
+    assert row(pages["for", "en"], "table-measures", "Standard deviation") == [f"{models[m]['spread']['sd']:.2f}" for m in shown]
+    assert row(pages["for", "en"], "table-measures", "R², variation explained") == [f"{models[m]['fit']['r2']:.3f}" for m in shown]
+
+
+def test_johan_and_anders_are_sums_of_named_parts(pages: dict[tuple[str, str], str]) -> None:
+    base = int(row(pages["for", "sv"], "table-example-1", "Ålder och kön: man, 60–64 år")[2])
+    assert row(pages["for", "sv"], "table-example-1", "Summa per månad")[2] == str(base)
+    held = ("Diabetes – metformin m.fl.", "Antikoagulantia – DOAK", "Ischemisk hjärtsjukdom", "Inflammatorisk sjukdom", "Cancer – hormonell")
+    parts = [int(row(pages["for", "sv"], "table-example-2", name)[2]) for name in held]
+    assert int(row(pages["for", "sv"], "table-example-2", "Summa per månad")[2]) == base + sum(parts)
+    assert row(pages["for", "sv"], "table-example-2", held[0])[0] == ""  # today's model has no such part
+
+
+def test_nothing_about_fewer_than_five_persons(pages: dict[tuple[str, str], str]) -> None:
+    few = next(c for c in CONDITIONS if c[5] < 5)
+    cells = row(pages["for", "en"], "table-add-ons", few[2])
+    assert cells[1:] == ["&lt;5", "–", "–", "–", "–"]
+    assert few[2] not in pages["for", "en"][pages["for", "en"].index('id="table-starter"'):].split("</table>")[0]
+    assert row(pages["for", "en"], "table-left-out", "Duplicate rows") == ["&lt;5"]
+    assert len(re.findall("<tr>", pages["for", "en"].split('id="table-centres"')[1].split("</table>")[0])) - 2 == 179
+    assert "Number not shown because they are too small (fewer than five persons) or lack figures: 1." in plain(pages["for", "en"])
+
+
+def test_an_age_band_of_few_persons_keeps_its_amounts_to_itself(tmp_path: Path) -> None:
+    folder = make(tmp_path, "files", "for", 5)
+    models = json.loads((folder / "results.json").read_text(encoding="utf-8"))["models"]
+    for m in models:
+        models[m]["predictive_ratios"]["age:>100"] = {"ratio": 1.0, "persons": 9}
+    edit(folder, {"models": models})
+    cells = row(render_report(folder, "en"), "table-age-sex", "100 and older")
+    assert cells[0] != "–" and set(cells[1:4]) == {"–"} and cells[4] != "–"  # the published amount is nobody's secret
+
+
+def test_names_are_escaped(pages: dict[tuple[str, str], str]) -> None:
+    for run in ("undecided", "for"):  # named in the figure; in the table
+        assert NASTY not in pages[run, "sv"] and "<script" not in pages[run, "sv"]
+        assert "&lt;script&gt;" in pages[run, "sv"]
+
+
+def test_warnings_stand_at_the_top_and_known_ones_in_swedish(pages: dict[tuple[str, str], str]) -> None:
+    html = pages["files", "sv"]
+    assert html.index("Perioden 2026-01..2026-06 är inte komplett i data") < html.index('id="answer"')
+    assert '<li lang="en">Something only the program knows of.</li>' in html
+
+
+def test_january_and_february_stand_beside_the_half_year(pages: dict[tuple[str, str], str]) -> None:
+    said = plain(pages["for", "en"])
+    assert "January–February 2026: the spread is 23.9% smaller under the proposal" in said and "That is the direction the region found." in said
+    assert "the opposite of what the region found" in plain(pages["against", "en"])
+    assert len(row(pages["for", "en"], "table-beside", "Standard deviation")) == 4
+
+
+def paths_of(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths to every part of a tree, but of lists and of what has one part per condition only into the first."""
+    entries = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree)) if isinstance(tree, list) else []
+    for key, value in entries[:1] if len(entries) > 14 or isinstance(tree, list) else entries:
+        yield (*path, key)
+        if key not in ("flat", "age_sex_published", "chronic_defended", "amounts"):
+            yield from paths_of(value, (*path, key))
+
+
+@pytest.mark.parametrize("file", ["results.json", "calibration.json"])
+def test_any_part_may_be_null_or_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    monkeypatch.setattr(figures, "drawn", lambda *_: "")
+    folder = make(tmp_path, "simulation", "for", 4)
+    whole = (folder / file).read_text(encoding="utf-8")
+    for n, path in enumerate(p for p in paths_of(json.loads(whole)) if p != ("schema",)):
+        tree = json.loads(whole)
+        part = tree
+        for key in path[:-1]:
+            part = part[key]
+        if n % 2 and isinstance(part, dict):
+            del part[path[-1]]
+        else:
+            part[path[-1]] = None
+        (folder / file).write_text(json.dumps(tree), encoding="utf-8")
+        assert "</html>" in render_report(folder, "sv"), path
+
+
+@pytest.mark.parametrize("centres", [1, 2, 3, 40, 41])
+def test_any_number_of_centres(tmp_path: Path, centres: int) -> None:
+    html = render_report(make(tmp_path, "simulation", "undecided", centres), "en")
+    assert ('id="all-centres"' in html) == (centres > 1)
+
+
+def test_a_figure_shows_every_centre_and_a_shared_zero() -> None:
+    words = figures.Words(number=Numbers("sv").number, value="Netto", today="i dag", proposal="förslaget")
+    from matplotlib.figure import Figure
+
+    ax = figures.centre_nets(range(-90, 90), [x / 2 for x in range(-90, 90)], words, ax=Figure().subplots())
+    assert [len(dots.get_offsets()) for dots in ax.collections if dots.get_label() in ("i dag", "förslaget")] == [180, 180]
+    assert ax.yaxis.get_major_formatter()(-2.5, None) == f"{MINUS}2"
+
+
+def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="results.json is missing"):
+        render_report(tmp_path, "sv")
+    folder = make(tmp_path / "run", "files", "for", 3)
+    with pytest.raises(UserError, match="no report in 'de'"):
+        render_report(folder, "de")
+    edit(folder, {"schema": 2})
+    with pytest.raises(UserError, match="has schema 2"):
+        render_report(folder, "sv")
