@@ -107,9 +107,12 @@ def illness_tables() -> IllnessTables:
     )
 
 
-def latent_shifts(tables: IllnessTables, latent_sd: float, seed: int, centre_ids: tuple[str, ...],
+def latent_shifts(tables: IllnessTables, latent_sd: np.ndarray, seed: int, centre_ids: tuple[str, ...],
                   deprivation: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """How a centre's logit prevalence differs from the region's, shape (K, D), list-weighted mean 0 per disease."""
+    """How a centre's logit prevalence differs from the region's, shape (K, D), list-weighted mean 0 per disease.
+
+    ``latent_sd`` (D,) is the SD over centres beyond deprivation.
+    """
     own = np.stack([by_name(f"latent prevalence {name}", seed, centre_ids) for name in tables.diseases], axis=1)
     own -= np.average(own, axis=0, weights=weight)
     return deprivation[:, None] * tables.deprivation_loading + latent_sd * own

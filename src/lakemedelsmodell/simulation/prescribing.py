@@ -154,7 +154,7 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
     ddd_a_year = np.array([substances.loc[group == g, "ddd_per_person_year"].iloc[0] for g in range(G)])
     fills = ddd_a_year / per_group(share * per_fill)
     calibrated = facts.cost_calibration().set_index("drug_group").reindex(list(groups))
-    cost = calibrated["new_cost"].to_numpy(dtype=np.float64)
+    cost = calibrated["new_cost"].to_numpy(dtype=np.float64, copy=True)
     for change in scenario.calibration.unit_costs:
         cost[groups.index(change.drug_group)] = change.new
     volume = cost / (fills * per_group(share * per_fill * price))
@@ -196,32 +196,52 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, seed: in
     """Spells of use per person × group.
 
     ``now`` and ``later`` are the probabilities to use a group in a year at the ages of the first and the last day, (n, G):
-    what ageing adds begins within the window.
+    from the one a person and group go over to the other on a day even over the window, so that on any day, on average, as
+    many are on a group as illness at that age makes them.
     """
     G = now.shape[1]
     years = days / DAYS_A_YEAR
     on, on_later = dynamics.on(now), dynamics.on(later)
-    begin = np.maximum(dynamics.stop * on + (on_later - on) / years, 0.0) / (1 - on)
-    first = generator("use", seed, centre_id).random(now.shape, dtype=np.float32)
-    key = np.flatnonzero(first < on + (1 - on) * -np.expm1(-begin * years))
-    u, on, begin = (a.reshape(-1)[key].astype(np.float64) for a in (first, on, begin))
-    under_way = u < on
-    with np.errstate(divide="ignore", invalid="ignore"):
-        start = np.where(under_way, 0.0, -np.log1p(-(u - on) / (1 - on)) / begin)
+    worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
+    u = generator("use", seed, centre_id).random(now.shape, dtype=np.float32)
+    at_most = dynamics.stop * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
+    key = np.flatnonzero(u < 1 - (1 - on - worse) * np.exp(-at_most))
+    u, on, on_later, worse, better = (a.reshape(-1)[key].astype(np.float64) for a in (u, on, on_later, worse, better))
     draw = Keyed("spells", seed, centre_id)
+    stop = dynamics.stop[key % G]
+    turn = years * draw.uniform(key, 2 * _EPISODES)
+    recovers = np.divide(better, on, out=np.zeros_like(on), where=on > 0)
+    begins = (stop * on / (1 - on), -np.log1p(-worse / (1 - on)), stop * on_later / (1 - on_later))
+    with np.errstate(divide="ignore"):  # who will certainly not need it any more stops for certain
+        ends = (stop, -np.log1p(-recovers), stop)
+    under_way = u < on
+    start = np.where(under_way, 0.0, _next(np.zeros(len(key)), -np.log(np.minimum((1 - u) / (1 - on), 1)), turn, *begins))
     found = []
     for episode in range(_EPISODES):
-        end = start - np.log(draw.uniform(key, 2 * episode)) / dynamics.stop[key % G]
-        found.append((key, np.full(len(key), episode),
-                      np.where(under_way, -1.0, start * DAYS_A_YEAR), end * DAYS_A_YEAR))
-        with np.errstate(divide="ignore"):
-            start = end - np.log(draw.uniform(key, 2 * episode + 1)) / begin
-        again = start < years
-        key, begin, start = key[again], begin[again], start[again]
-        under_way = np.zeros(len(key), dtype=bool)
-        if not len(key):
+        here = np.flatnonzero(start < years)
+        if not len(here):
             break
+        key, start, under_way, turn = key[here], start[here], under_way[here], turn[here]
+        begins, ends = (tuple(rate[here] for rate in rates) for rates in (begins, ends))
+        end = _next(start, -np.log(draw.uniform(key, 2 * episode)), turn, *ends)
+        found.append((key, np.full(len(key), episode), np.where(under_way, -1.0, start * DAYS_A_YEAR), end * DAYS_A_YEAR))
+        start = _next(end, -np.log(draw.uniform(key, 2 * episode + 1)), turn, *begins)
+        under_way = np.zeros(len(key), dtype=bool)
     return Spells(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+
+def _next(time: np.ndarray, exponential: np.ndarray, turn: np.ndarray, before: np.ndarray, at_turn: np.ndarray,
+          after: np.ndarray) -> np.ndarray:
+    """Time of the next event after ``time``: cumulative hazard grown by ``exponential`` (standard exponential draws).
+
+    The hazard is ``before`` until ``turn`` and ``after`` from then on, with a jump of ``at_turn`` in its cumulative.
+    """
+    passed = time >= turn
+    spent = exponential - np.where(passed, 0.0, before * (turn - time))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        soon = time + exponential / before
+        late = np.where(passed, time, turn) + np.where(passed, exponential, spent - at_turn) / after
+    return np.where(~passed & (spent < 0), soon, np.where(~passed & (spent < at_turn), turn, late))
 
 
 @dataclass(frozen=True)
@@ -336,12 +356,12 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     last = np.minimum(persons.leaves, calendar.days)[who]
     keep = (day >= persons.enters[who]) & (day < last)
     row, who, day, last, each = row[keep], who[keep], day[keep], last[keep], each[keep]
-    waits = draw.uniform(each, 8) > calendar.open_share[day]
-    some_days = np.floor(draw.uniform(each, 9) * 4).astype(np.int32)
-    later = calendar.next_working[np.minimum(day + some_days, calendar.days - 1)]
-    day = np.where(waits & (later < last), later, day)
+    shut = draw.uniform(each, 8) > calendar.open_share[day]
+    about_then = day + np.floor(draw.uniform(each, 9) * 7).astype(np.int32) - 3
+    instead = calendar.next_working[np.clip(about_then, 0, calendar.days - 1)]
+    day = np.where(shut & (instead >= persons.enters[who]) & (instead < last), instead, day)
 
-    order = np.argsort(who << 42 | day.astype(np.int64) << 32 | row)
+    order = np.argsort(who << 46 | day.astype(np.int64) << 32 | row)
     row, who, day = row[order], who[order].astype(np.int32), day[order]
     substance, rolled = code[row], rolled[row]
     centre = listings.centre_on(who, day)

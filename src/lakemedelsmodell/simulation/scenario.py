@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lakemedelsmodell.data.periods import Period, add_months
-from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.facts import BAND_FROM, drug_groups
+from lakemedelsmodell.errors import UserError, unknown_name
+from lakemedelsmodell.facts import BAND_FROM, diseases, drug_groups
 
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -75,6 +75,13 @@ class Population(Section):
 
 class Illness(Section):
     latent_prevalence_sd: NonNegative
+    latent_prevalence_sd_of: Mapping[str, NonNegative]
+
+    @model_validator(mode="after")
+    def _known_diseases(self) -> Illness:
+        if unknown := sorted(set(self.latent_prevalence_sd_of) - set(diseases()["disease"])):
+            raise ValueError(f"no such disease: {', '.join(unknown)}")
+        return self
 
 
 class Groups(Strict):
@@ -157,6 +164,13 @@ class Calibration(Section):
     unit_costs: tuple[UnitCost, ...]
     factors: CellFactors
 
+    @field_validator("unit_costs")
+    @classmethod
+    def _known_group(cls, costs: tuple[UnitCost, ...]) -> tuple[UnitCost, ...]:
+        if unknown := sorted({c.drug_group for c in costs} - {group.drug_group for group in drug_groups()}):
+            raise ValueError(f"no such drug group: {', '.join(unknown)}")
+        return costs
+
     @field_validator("table_period")
     @classmethod
     def _is_period(cls, text: str) -> str:
@@ -206,8 +220,7 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
     elif path.suffix == ".toml" and path.is_file():
         text = path.read_text(encoding="utf-8")
     else:
-        raise UserError(f"there is no scenario {name!r}. Give the path of a .toml file, or one of "
-                        f"{', '.join(shipped_scenarios())}.")
+        raise unknown_name("scenario", name, shipped_scenarios(), ", or give the path of a .toml file")
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -40,6 +40,7 @@ Progress = Callable[[str], None]
 _REFERENCE_PERSONS = 30_000
 """Drawn once, the same for every seed, to solve stops and refills on."""
 FREE_AGE = 18
+_LONGEST_EXTRA_LAG = 91
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ class World:
         self.move_weight = np.where(np.arange(len(ids)) < n_centres, weight, 0.0)
 
         self.illness = illness.illness_tables()
-        self.shift = illness.latent_shifts(self.illness, scenario.illness.latent_prevalence_sd, seed, ids,
-                                           self.centres.deprivation, weight)
+        sick = scenario.illness
+        latent_sd = np.array([sick.latent_prevalence_sd_of.get(d, sick.latent_prevalence_sd) for d in self.illness.diseases])
+        self.shift = illness.latent_shifts(self.illness, latent_sd, seed, ids, self.centres.deprivation, weight)
         self.shift_variance = np.average(self.shift**2, axis=0, weights=weight)
 
         style = scenario.style
@@ -197,36 +199,47 @@ class World:
         factor = factors[block.cell]
         gross = np.rint(np.maximum(f.ddd * factor * f.price, f.floor) * 100).astype(np.int64)
         day = f.day.astype(np.int64) + self.origin
-        opening = opening_periods(f.person, f.day, gross, block.free, self._phase(block), len(block.persons))
+        u = Keyed("fee phase", self.seed, self.centres.centre_id[block.home])
+        who = np.arange(len(block.persons))
+        lag = PERIOD_DAYS + np.floor(u.uniform(who, 1) * _LONGEST_EXTRA_LAG).astype(np.int64)
+        opening = opening_periods(f.person, f.day, gross, block.free, u.uniform(who), lag, self.calendar.days)
         region = region_cost(f.person, day, gross, block.free, self.staircases, opening[0] + self.origin, opening[1])
         return np.rint(f.ddd * factor * 100) / 100, gross, region
 
-    def _phase(self, block: Block) -> np.ndarray:
-        phase = Keyed("fee phase", self.seed, self.centres.centre_id[block.home])
-        return np.floor(phase.uniform(np.arange(len(block.persons))) * PERIOD_DAYS)
-
 
 def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free: np.ndarray, phase: np.ndarray,
-                    n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The fee period each of ``n`` persons is in on day 0: its end (day, exclusive) and the gross öre already in it.
+                    lag: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fee period each person is in on day 0: its end (day, exclusive) and the gross öre already in it, int64, (n,).
 
-    Nobody knows the year before, so it is taken to have been like the first year: the period began at the first purchase
-    of that year on or after the day ``phase`` (n,), uniform over the year, or at its first purchase where none came after.
-    Persons without a purchase in that year are in no period (end 0).
+    Nobody knows what was bought before the window; it is taken to be what was bought in it, ``lag`` (n,) days earlier: a
+    year and some more, so that a period does not end on the very day of a purchase. On day −lag everybody is at a point of
+    her cycle (a period, and the mean wait for the purchase that begins the next) given by ``phase`` (n,), uniform on
+    (0, 1); from there periods run as they do later. Persons in no period on day 0 have end 0. Rows are sorted by person,
+    then day, of a window of ``days``.
     """
-    end, carried = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    rows = np.flatnonzero(~free & (day < PERIOD_DAYS))
+    end, carried = np.zeros(len(phase), dtype=np.int64), np.zeros(len(phase), dtype=np.int64)
+    rows = np.flatnonzero(~free)
     if not len(rows):
         return end, carried
-    who, on, spent = person[rows], day[rows], gross[rows]
-    spent_by = np.cumsum(spent)
+    who, on, spent_by = person[rows].astype(np.int64), day[rows].astype(np.int64), np.cumsum(gross[rows])
     first = np.flatnonzero(np.diff(who, prepend=-1))
     last = np.append(first[1:], len(who)) - 1
-    begins = np.searchsorted(who.astype(np.int64) * PERIOD_DAYS + on, who[first] * np.int64(PERIOD_DAYS)
-                             + phase[who[first]].astype(np.int64))
-    begins = np.where(begins > last, first, begins)
-    end[who[first]] = on[begins]
-    carried[who[first]] = spent_by[last] - spent_by[begins] + spent[begins]
+    buyer = who[first]
+    gap = np.diff(on, prepend=0) ** 2
+    gap[first] = (on[first] + days - on[last]) ** 2  # as if the window came round again
+    wait = np.add.reduceat(gap, first) / (2 * days)
+    at = np.maximum(PERIOD_DAYS - phase[buyer] * (PERIOD_DAYS + wait), 0).astype(np.int64)
+    key, far = who * (4 * days) + on, 4 * days
+    while len(buyer):
+        begins = np.searchsorted(key, buyer * far + at)
+        before = np.searchsorted(key, buyer * far + lag[buyer])
+        bought = begins < before
+        buyer, begins, before = buyer[bought], begins[bought], before[bought]
+        at = on[begins] + PERIOD_DAYS
+        open_then = at > lag[buyer]
+        end[buyer[open_then]] = (at - lag[buyer])[open_then]
+        carried[buyer[open_then]] = (spent_by[before - 1] - spent_by[begins] + gross[rows[begins]])[open_then]
+        buyer, at = buyer[~open_then], at[~open_then]
     return end, carried
 
 
@@ -269,7 +282,7 @@ class Simulation:
         """Data and truth of each block, centre by centre; what the calibration report needs is summed on the way."""
         from joblib import Parallel, delayed
 
-        from lakemedelsmodell.simulation.calibration import Tally
+        from lakemedelsmodell.simulation.calibration import Tally, total
 
         def draw(home: int) -> tuple[dict[str, pa.Table], dict[str, pa.Table], Tally]:
             block = self.world.block(home)
@@ -278,13 +291,13 @@ class Simulation:
                     Tally.of(self.world, block, gross, region))
 
         K = self.world.n_centres
-        tally = Tally.empty(self.world)
+        parts: list[Tally] = []
         parallel = Parallel(n_jobs=self._workers, backend="threading", return_as="generator", pre_dispatch="2 * n_jobs")
         for home, (data, truth, part) in enumerate(parallel(delayed(draw)(home) for home in range(K))):
             self._progress(f"simulating centre {home + 1} of {K}")
-            tally.add(part)
+            parts.append(part)
             yield data, truth
-        self._tally = tally
+        self._tally = total(parts)
 
     def write(self, data: Path, truth: Path) -> None:
         """Stream the four tables to ``data`` and the truth behind them to ``truth`` (folders are made), as Parquet."""
