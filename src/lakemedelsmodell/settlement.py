@@ -52,9 +52,9 @@ def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.nda
         band, sex = divmod(int(np.flatnonzero(missing)[0]), len(SEXES))
         raise UserError(f"The amounts of {amounts.model} lack {missing.sum()} cells where persons are listed, first "
                         f"{BAND_LABELS[band]} {SEXES[sex]}. Add the amounts.")
-    pay = totals.months_by_cell @ np.nan_to_num(cells)
+    pay = (totals.months_by_cell * np.nan_to_num(cells)).sum(axis=1)
     if amounts.conditions:
-        pay = pay + totals.flagged_months @ amounts.paid_add_ons
+        pay = pay + (totals.flagged_months * amounts.paid_add_ons).sum(axis=1)
     return pay
 
 

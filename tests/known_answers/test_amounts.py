@@ -55,7 +55,8 @@ def test_a_table_without_add_ons_pays_nothing_for_conditions():
 
 
 @pytest.mark.parametrize(("age", "sex", "conditions", "says"), [
-    (-1, "M", (), "Age -1"), (131, "M", (), "Age 131"), (60, "X", (), "'X'"), (60, "M", ("gout",), "no condition gout")])
+    (-1, "M", (), "Age -1"), (131, "M", (), "Age 131"), (60, "X", (), "'X'"),
+    (60, "M", ("gout",), "no condition gout")])
 def test_a_wrong_question_is_answered_with_the_choices(chronic, age, sex, conditions, says):
     with pytest.raises(UserError, match=says):
         chronic.explain(age, sex, conditions)

@@ -218,6 +218,12 @@ def test_folds_follow_the_centres_that_list_someone():
     np.testing.assert_allclose(out_of_fold(Flat(), data, 1.0).per_row, np.array([3.0, 2.5, 2.5, 2.0]) / 6)
 
 
+def test_folds_of_ones_own():
+    data = cohort(0, [6.0, 12.0, 18.0, 24.0])
+    found = out_of_fold(Flat(), data, 1.0, np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(found.per_row, [3.5, 3.5, 1.5, 1.5])
+
+
 def test_a_column_that_lives_in_one_centre_leaves_no_dust_in_the_others():
     """A cell and a flag only at centre 0: its own row borrows, and is not paid for the flag."""
     data = cohort([0, 0, 1, 1], [60.1, 999.3, 30.2, 30.4], flags=[[0], [1], [0], [0]], months=[5.9, 6.1, 5.7, 6.3],

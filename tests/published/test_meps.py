@@ -29,14 +29,14 @@ def case(request, shared, tmp_path_factory):
     return read_cohort(path), BASELINES[request.param]
 
 
-def r2_error(cohort, predicted, persons=200):
+def r2_error(cohort, predicted, resamples=100):
     """Bootstrap standard error of R² over person-years, the predictions held fixed."""
     rng = np.random.default_rng(1)
     cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
     e, y = cohort.exposure, cost / cohort.months
     squared, deviation = e * (y - predicted) ** 2, e * (y - np.average(y, weights=e)) ** 2
-    drawn = [1 - squared[i].sum() / deviation[i].sum() for i in (rng.integers(0, len(y), len(y)) for _ in range(persons))]
-    return np.std(drawn)
+    draws = (rng.integers(0, len(y), len(y)) for _ in range(resamples))
+    return np.std([1 - squared[i].sum() / deviation[i].sum() for i in draws])
 
 
 def test_age_sex_and_fourteen_conditions_explain_what_they_did(case):

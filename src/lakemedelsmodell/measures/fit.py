@@ -38,11 +38,15 @@ def fit_measures(cost: np.ndarray, predicted: np.ndarray, exposure: np.ndarray) 
     per_month = cost / exposure
     mean = cost.sum() / exposure.sum()
     error, deviation = per_month - predicted, per_month - mean
-    squared, absolute = exposure @ deviation**2, exposure @ np.abs(deviation)
-    if squared == 0:
-        return FitMeasures(np.nan, np.nan, float(exposure @ np.abs(error) / exposure.sum()))
+
+    def total(x: np.ndarray) -> float:
+        return float((exposure * x).sum())  # not a dot product, whose last bits vary with the number of threads
+
+    mae = total(np.abs(error)) / float(exposure.sum())
+    if np.ptp(per_month) <= 1e-12 * abs(mean):  # nothing varies, so there is nothing to explain
+        return FitMeasures(np.nan, np.nan, mae)
     return FitMeasures(
-        r2=float(1 - exposure @ error**2 / squared),
-        cpm=float(1 - exposure @ np.abs(error) / absolute),
-        mae=float(exposure @ np.abs(error) / exposure.sum()),
+        r2=1 - total(error**2) / total(deviation**2),
+        cpm=1 - total(np.abs(error)) / total(np.abs(deviation)),
+        mae=mae,
     )

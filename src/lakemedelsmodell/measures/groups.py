@@ -61,7 +61,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray],
             ratio = paid.sum() / cost if cost > 0 else np.nan
             apart = np.bincount(cluster, paid - ratio * spent)
             n = np.count_nonzero(np.bincount(cluster))
-            half = 1.96 * np.sqrt(n / (n - 1) * (apart @ apart)) / cost if n > 1 and cost > 0 else np.nan
+            half = 1.96 * np.sqrt(n / (n - 1) * (apart**2).sum()) / cost if n > 1 and cost > 0 else np.nan
             found.append((model, group, int(seen.sum()), months, ratio, ratio - half, ratio + half,
                           (paid.sum() - cost) / months))
     return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
