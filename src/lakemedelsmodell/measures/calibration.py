@@ -1,0 +1,179 @@
+"""Are those expected to cost much the ones who do; how well does the payment itself follow cost; and who moves?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.measures.fit import FitMeasures, fit_measures
+from lakemedelsmodell.measures.stays import stays
+from lakemedelsmodell.settlement import Settlement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Predicted against actual cost by groups of equal size in predicted cost.
+
+    Attributes
+    ----------
+    groups : DataFrame, one row per group, cheapest first
+        group (1..10), persons, listed_months, predicted and actual (SEK per listed month), ratio (predicted over
+        actual; nan without cost), ci_low, ci_high (95 % of the ratio, persons independent). Persons with the same
+        prediction share a group, so a coarse model fills fewer than ten.
+    slope : float
+        Of actual on predicted cost, weighted by listed months: 1 when well calibrated, below 1 when predictions are too
+        far apart; nan when all are alike.
+    """
+
+    groups: pd.DataFrame
+    slope: float
+
+    def to_frame(self) -> pd.DataFrame:
+        return self.groups
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Actual by predicted cost, with the line where they agree."""
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.subplots(figsize=(4.5, 4.5))[1]
+        ax.axline((0, 0), slope=1, color="0.6", lw=0.8)
+        ax.plot(self.groups["predicted"], self.groups["actual"], "o-", ms=4)
+        ax.set(xlabel="Predicted, SEK per listed month", ylabel="Actual, SEK per listed month")
+        return ax
+
+    def _repr_html_(self) -> str:
+        return (self.groups.to_html(index=False, float_format=lambda v: f"{v:,.2f}")
+                + f"<p>Slope of actual on predicted: {self.slope:.3f}. Money in SEK per listed month.</p>")
+
+
+def calibration(cohort: Cohort, predicted: np.ndarray, *, groups: int = 10) -> Calibration:
+    """Calibration by decile of predicted cost, each decile with about a tenth of the listed months.
+
+    Parameters
+    ----------
+    cohort : Cohort of the paid period
+    predicted : Ĉ, SEK of cost per listed month, shape (n,)
+    """
+    here = stays(cohort)
+    cost = here.sum(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
+    per_month, e = here.per_month(cohort.exposure * predicted), here.exposure
+    expected = e * per_month
+    group = equal_groups(per_month, e, groups)
+    months, spent, foreseen = (np.bincount(group, v, groups) for v in (e, cost, expected))
+    filled = np.flatnonzero(months > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(spent > 0, foreseen / spent, np.nan)
+        half = 1.96 * np.sqrt(np.bincount(group, (expected - ratio[group] * cost) ** 2, groups)) / spent
+    frame = pd.DataFrame({
+        "group": filled + 1, "persons": np.bincount(group, minlength=groups)[filled], "listed_months": months[filled],
+        "predicted": foreseen[filled] / months[filled], "actual": spent[filled] / months[filled],
+        "ratio": ratio[filled], "ci_low": (ratio - half)[filled], "ci_high": (ratio + half)[filled],
+    })
+    apart = per_month - foreseen.sum() / months.sum()
+    varied = (e * apart**2).sum()
+    return Calibration(frame, float((apart * cost).sum() / varied) if np.ptp(per_month) > 0 else np.nan)
+
+
+def equal_groups(value: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """Group 0..groups-1 by ``value``, each of about the same weight; equal values stay together (by their middle)."""
+    order = np.argsort(value, kind="stable")
+    tie = np.cumsum(np.diff(value[order], prepend=value[order[0]]) != 0)
+    held = np.bincount(tie, weight[order])
+    middle = (np.cumsum(held) - held / 2) / held.sum()
+    found = np.empty(len(value), dtype=np.int64)
+    found[order] = np.minimum((middle * groups).astype(np.int64), groups - 1)[tie]
+    return found
+
+
+def payment_system_fit(cohort: Cohort, payment: np.ndarray, cost_responsibility: float) -> FitMeasures:
+    """R², CPM and mean error of what is paid, not of what was predicted (Layton, Ellis, McGuire & van Kleef 2017).
+
+    Parameters
+    ----------
+    cohort : Cohort of the paid period
+    payment : SEK the centre gets for each row, after φ, pooling and rounding (and times any weight), shape (n,)
+    cost_responsibility : α in (0, 1]; a payment is right when it is α times the cost
+    """
+    cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
+    return fit_measures(cost, payment / (cost_responsibility * cohort.exposure), cohort.exposure)
+
+
+@dataclass(frozen=True, eq=False)
+class Redistribution:
+    """What changes for the centres when one model takes the place of another.
+
+    Attributes
+    ----------
+    model, against : str
+    sek : float
+        ½ Σ|R¹_k − R⁰_k|, SEK over the period: the money that changes hands.
+    share_of_budget : float
+    gaining, losing : int
+        Centres.
+    changing_sign : int
+        Centres whose net goes from plus to minus or back.
+    centres : DataFrame, one row per centre, largest loss first
+        centre_id, listed_months, net_against_sek, net_sek, change_sek (of reimbursement, model less against),
+        change_sek_per_listed_month, change_percent (of the reimbursement before), changes_sign.
+    """
+
+    model: str
+    against: str
+    sek: float
+    share_of_budget: float
+    gaining: int
+    losing: int
+    changing_sign: int
+    centres: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        return self.centres
+
+    def moved_by(self, labels: pd.Series) -> pd.DataFrame:
+        """Who moves: sums over centres by a label such as operator, rural or fifth of care need.
+
+        ``labels`` is indexed by centre_id. One row per label: label, centres, gaining, listed_months, change_sek,
+        change_sek_per_listed_month. Centres without a label are left out.
+        """
+        frame = self.centres.assign(label=self.centres["centre_id"].map(labels), gaining=self.centres["change_sek"] > 0)
+        found = frame.groupby("label", sort=True, observed=True).agg(
+            centres=("centre_id", "size"), gaining=("gaining", "sum"), listed_months=("listed_months", "sum"),
+            change_sek=("change_sek", "sum")).reset_index()
+        return found.assign(change_sek_per_listed_month=found["change_sek"] / found["listed_months"])
+
+    def _repr_html_(self) -> str:
+        return (f"<p>{self.model} instead of {self.against}: {self.sek / 1e6:,.2f} MSEK change hands "
+                f"({self.share_of_budget:.2%} of the budget); {self.gaining} centres gain, {self.losing} lose, "
+                f"{self.changing_sign} change sign.</p>"
+                + self.centres.to_html(index=False, float_format=lambda v: f"{v:,.2f}", max_rows=12))
+
+
+def redistribution(model: Settlement, against: Settlement) -> Redistribution:
+    """Set two settlements of the same centres on the same budget against each other."""
+    if not np.array_equal(model.centre_ids, against.centre_ids):
+        raise ValueError("the two settlements are not of the same centres")
+    if model.budget_ore != against.budget_ore:
+        raise ValueError("the two settlements share out different budgets")
+    change_ore = model.reimbursement_ore - against.reimbursement_ore
+    change, before = change_ore / 100, against.reimbursement_sek
+    sign = np.sign(model.net_sek) * np.sign(against.net_sek) < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        frame = pd.DataFrame({
+            "centre_id": model.centre_ids, "listed_months": model.months, "net_against_sek": against.net_sek,
+            "net_sek": model.net_sek, "change_sek": change, "change_sek_per_listed_month": change / model.months,
+            "change_percent": 100 * change / before, "changes_sign": sign,
+        })
+    moved = float(np.abs(change_ore).sum()) / 200
+    return Redistribution(
+        model.model, against.model, sek=moved, share_of_budget=moved / (model.budget_ore / 100),
+        gaining=int((change > 0).sum()), losing=int((change < 0).sum()), changing_sign=int(sign.sum()),
+        centres=frame.sort_values(["change_sek", "centre_id"], ignore_index=True),
+    )

@@ -1,0 +1,152 @@
+"""A stay: one person's time at one centre. It is the unit of chance, not the row.
+
+A person's rows at the same centre (a birthday into a new age band) carry one illness and one run of luck, so they are
+added up before any variance is taken; a mover has one stay per centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lakemedelsmodell.data.cohort import Cohort
+
+RISK_STRATA = 50
+"""Strata of risk among stays of the whole period, and as many among shorter ones."""
+SMALLEST_STRATUM = 30
+"""Stays; a smaller stratum is merged with the next."""
+_SAMPLE = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Stays:
+    """U stays at K centres, sorted by person and centre.
+
+    Attributes
+    ----------
+    person : int64, shape (U,)
+    centre : int64, shape (U,)
+        Row of the cohort's centres.
+    listed : float64, shape (U,)
+        Listed months.
+    exposure : float64, shape (U,)
+        Listed months times survey weight; equals ``listed`` without weights.
+    scale : float64, shape (U,)
+        √Σ w²m over the stay's rows: chance is taken to grow with the root of the months listed, √m without weights.
+    n_centres : int
+    first : int64, shape (U,)
+        Where each stay begins among the ordered rows.
+    order : int64, shape (n,), or None
+        Order that sorts the rows; None when they lie sorted, as a cohort's do.
+    """
+
+    person: np.ndarray
+    centre: np.ndarray
+    listed: np.ndarray
+    exposure: np.ndarray
+    scale: np.ndarray
+    n_centres: int
+    first: np.ndarray
+    order: np.ndarray | None
+
+    def sum(self, per_row: np.ndarray) -> np.ndarray:
+        """Rows of shape (n,) added up per stay, shape (U,)."""
+        return _sum_rows(per_row, self.first, self.order)
+
+    def per_month(self, per_row: np.ndarray) -> np.ndarray:
+        """Money of rows (SEK, shape (n,)) per listed month of each stay, shape (U,).
+
+        Rounded to a millionth, so that equal amounts over unlike months stay equal.
+        """
+        return np.round(self.sum(per_row) / self.exposure, 6)
+
+    def by_centre(self, per_stay: np.ndarray) -> np.ndarray:
+        """Stays of shape (U,) added up per centre, shape (K,)."""
+        return np.bincount(self.centre, per_stay, self.n_centres)
+
+    @property
+    def months(self) -> np.ndarray:
+        """M_k, listed months (times weight) per centre, shape (K,)."""
+        return self.by_centre(self.exposure)
+
+    @property
+    def number(self) -> np.ndarray:
+        """Stays per centre, int64, shape (K,)."""
+        return np.bincount(self.centre, minlength=self.n_centres)
+
+
+def stays(cohort: Cohort) -> Stays:
+    """The stays of a cohort."""
+    key = cohort.person.astype(np.int64) * cohort.n_centres + cohort.centre
+    order = None
+    if (np.diff(key) < 0).any():
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    person, centre = np.divmod(key[first], cohort.n_centres)
+    listed = _sum_rows(cohort.months, first, order)
+    if cohort.weight is None:
+        exposure, squared = listed, listed
+    else:
+        exposure = _sum_rows(cohort.exposure, first, order)
+        squared = _sum_rows(cohort.exposure * cohort.weight, first, order)
+    return Stays(person, centre, listed, exposure, np.sqrt(squared), cohort.n_centres, first, order)
+
+
+def _sum_rows(per_row: np.ndarray, first: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    return np.add.reduceat(np.asarray(per_row, dtype=np.float64)[... if order is None else order], first)
+
+
+def risk_strata(predicted: np.ndarray, listed: np.ndarray, *, strata: int = RISK_STRATA,
+                smallest: int = SMALLEST_STRATUM) -> np.ndarray:
+    """Stratum 0..S-1 of each stay: alike in predicted cost, and listed for the whole period or not.
+
+    Strata hold about equal shares of the predicted cost rather than of the persons, since variance lies where cost
+    lies. Equal predictions stay together; a stratum of fewer than ``smallest`` stays is merged with the next.
+
+    Parameters
+    ----------
+    predicted : cost expected, SEK per listed month, shape (U,)
+    listed : listed months, shape (U,)
+    """
+    sample = np.sort(predicted[:: max(1, len(predicted) // _SAMPLE)])
+    spent = np.cumsum(sample.clip(min=0))
+    at = np.searchsorted(spent, spent[-1] * np.arange(1, strata) / strata)
+    risk = np.searchsorted(np.unique(sample[at]), predicted, side="right")
+    cell = (listed >= listed.max() * (1 - 1e-9)) * strata + risk
+    return _merged(np.bincount(cell, minlength=2 * strata), smallest)[cell]
+
+
+def _merged(sizes: np.ndarray, smallest: int) -> np.ndarray:
+    """New number of each stratum, neighbours joined until each holds ``smallest``; what is left joins the last."""
+    label, current, held = [], 0, 0
+    for size in sizes:
+        label.append(current)
+        held += size
+        if held >= smallest:
+            current, held = current + 1, 0
+    return np.minimum(label, max(current - 1, 0))
+
+
+def chance_variance(here: Stays, value: np.ndarray, stratum: np.ndarray) -> np.ndarray:
+    """Σ v_i / M_k² per centre, (SEK per listed month)², shape (K,): v from the variance within strata of all centres.
+
+    Within a stratum value / scale varies alike for all stays (ddof 1). nan for a centre with fewer than two stays.
+
+    Parameters
+    ----------
+    here : the stays
+    value : SEK over the stay (a residual, or a net), shape (U,)
+    stratum : integers 0..S-1, shape (U,), two stays or more in each
+    """
+    z = within_strata(value / here.scale, stratum)
+    per_month = np.bincount(stratum, z**2) / (np.bincount(stratum) - 1).clip(min=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = here.by_centre(per_month[stratum] * here.scale**2) / here.months**2
+    return np.where(here.number > 1, variance, np.nan)
+
+
+def within_strata(value: np.ndarray, stratum: np.ndarray) -> np.ndarray:
+    """Each value less the mean of its stratum, shape (U,)."""
+    return value - (np.bincount(stratum, value) / np.bincount(stratum).clip(min=1))[stratum]
