@@ -1,7 +1,7 @@
 """How a simulated world lies to what is published and known, and the factors that make its level the published one.
 
-``python -m lakemedelsmodell.simulation.calibration FILE.toml`` estimates the factors anew on the scenario's calibration seed
-at full size and writes them into the file.
+``python -m lakemedelsmodell.simulation.calibration FILE.toml`` estimates the factors anew on the scenario's calibration
+seed at full size and writes them into the file.
 """
 
 from __future__ import annotations
@@ -62,11 +62,25 @@ def table_cost(world: World, block: Block, region: np.ndarray) -> tuple[np.ndarr
 class Tally:
     """Sums over persons that the report needs; added up centre by centre.
 
-    ``months``, ``cost``, ``cost2``, ``cost_months``, ``months2`` (42,) by cell over the table period, the last three sums
-    over persons of squares and products, for standard errors with persons as clusters; ``users``, ``expected`` (K, G, 20)
-    and ``persons`` (K, 20) by centre, group and sex × ten-year band, of those listed in the middle of the period, as
-    dispensed and as probable at average practice; ``gross``, ``gross_base``, ``drug_users`` (G,); ``month_cost``,
-    ``month_gross`` (months,) base drugs, öre; ``list_size`` (K,) on the 1st of the last half-year; ``person_cost`` öre per person.
+    Attributes
+    ----------
+    months, cost : float64, shape (42,)
+        Listed months and öre of base drugs by cell over the table period.
+    cost2, cost_months, months2 : float64, shape (42,)
+        Sums over persons of squares and products, for standard errors with persons as clusters.
+    users, expected : float64, shape (K, G, 20)
+        By centre, group and sex × ten-year band, of those listed in the middle of the period: dispensed in it, and the
+        sum of their probabilities at average practice.
+    persons : float64, shape (K, 20)
+    gross, gross_base, drug_users : float64, shape (G,)
+        Öre of all and of base drugs, and users, in the table period.
+    month_cost, month_gross : float64, shape (months,)
+        Öre of base drugs.
+    list_size : int64, shape (K,)
+        On the 1st of the last half-year.
+    rows : int
+    person_cost : list of int64 arrays
+        Öre of the table period per person listed in it.
     """
 
     months: np.ndarray
@@ -112,9 +126,9 @@ class Tally:
         used = np.zeros((n, G), dtype=bool)
         used[f.person[in_period], group[in_period]] = True
         base = drugs.in_base[f.substance]
-        by_place = np.zeros((K * N10, 2 * G))
-        np.add.at(by_place, place[there], np.hstack([used[there], block.use[there]]))
-        by_place = by_place.reshape(K, N10, 2 * G).transpose(0, 2, 1)
+        sums = np.zeros((K * N10, 2 * G))
+        np.add.at(sums, place[there], np.hstack([used[there], block.use[there]]))
+        by_place = sums.reshape(K, N10, 2 * G).transpose(0, 2, 1)
         last_half_year = np.array([len(calendar.firsts) - 6])
         now = np.flatnonzero(listed_on(p, calendar, last_half_year)[:, 0])
         return cls(
@@ -170,8 +184,8 @@ class Tally:
             "table_period": c.table_period, "table_year": c.table_year, "table": table,
             "equal_cells": sum(row["equal"] for row in table),
             "within_3_se": int(np.sum(np.abs(derived - published)[listed] <= 3 * se[listed])),
-            "factors": [{"sex": facts.SEXES[i % 2], "age_band": facts.BAND_LABELS[i // 2], "factor": float(world.factors[i])}
-                        for i in range(facts.N_CELLS)],
+            "factors": [{"sex": facts.SEXES[i % 2], "age_band": facts.BAND_LABELS[i // 2],
+                         "factor": float(world.factors[i])} for i in range(facts.N_CELLS)],
             "prevalence": self._prevalence(world),
             "groups": self._groups(world),
             "prevalence_cv": self._prevalence_cv(world),
@@ -196,11 +210,11 @@ class Tally:
 
     def _prevalence(self, world: World) -> list[dict[str, Any]]:
         """Users per 1000 in the table period by group, sex and ten-year band, beside the reference."""
-        users, persons = self.users.sum(axis=0), self.persons.sum(axis=0)
-        return [{"condition": group.drug_group, "sex": facts.SEXES[s], "band10": BANDS10[b],
-                 "reference": group.prev_per_1000[s * 10 + b],
-                 "simulated": _number(1000 * users[g, s * 10 + b] / persons[s * 10 + b] if persons[s * 10 + b] else np.nan)}
-                for g, group in enumerate(facts.drug_groups()) for s in range(2) for b in range(10)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per_1000 = 1000 * self.users.sum(axis=0) / self.persons.sum(axis=0)
+        return [{"condition": group.drug_group, "sex": facts.SEXES[cell // 10], "band10": BANDS10[cell % 10],
+                 "reference": group.prev_per_1000[cell], "simulated": _number(per_1000[g, cell])}
+                for g, group in enumerate(facts.drug_groups()) for cell in range(N10)]
 
     def _groups(self, world: World) -> list[dict[str, Any]]:
         """Gross cost per user and share of it in the base, by group, beside the reference."""
@@ -216,8 +230,8 @@ class Tally:
     def _prevalence_cv(self, world: World) -> list[dict[str, Any]]:
         """Spread over centres of users against what the region's rates by sex and band give, per group.
 
-        ``observed`` includes chance; ``chance`` is what independent persons alone would give; ``latent`` is the spread of
-        the probabilities at average practice: illness alone.
+        ``observed`` includes chance; ``chance`` is what independent persons alone would give; ``latent`` is the spread
+        of the probabilities at average practice: illness alone.
         """
         n = slice(0, world.n_centres)
         persons = self.persons[n]
@@ -275,7 +289,7 @@ def calibrate(world: World, workers: int = 2, progress: Callable[[str], None] = 
     target = _published(world)
 
     def drawn(home: int) -> Block:
-        return replace(world.block(home), use=np.empty(0), diseases=np.empty(0))
+        return replace(world.block(home), use=np.empty(0), use_later=np.empty(0), diseases=np.empty(0))
 
     def cell_cost(block: Block, factors: np.ndarray) -> np.ndarray:
         rows, ore = table_cost(world, block, world.costs(block, factors)[2])
@@ -285,8 +299,9 @@ def calibrate(world: World, workers: int = 2, progress: Callable[[str], None] = 
         progress("drawing the fills")
         blocks = parallel(delayed(drawn)(home) for home in range(world.n_centres))
         numbers = table_months(world)
-        months = sum(np.bincount(cells_on(b.persons, world.first_month, numbers)[listed_on(b.persons, world.calendar, numbers)],
-                                 minlength=facts.N_CELLS) for b in blocks)
+        months = sum(np.bincount(
+            cells_on(b.persons, world.first_month, numbers)[listed_on(b.persons, world.calendar, numbers)],
+            minlength=facts.N_CELLS) for b in blocks)
         log_factor, elasticity = np.zeros(facts.N_CELLS), np.full(facts.N_CELLS, 1.3)
         gap = step = np.zeros(facts.N_CELLS)
         for step_no in range(30):
@@ -307,7 +322,8 @@ def with_factors(text: str, factors: np.ndarray) -> str:
     """The scenario file's text with new factors in place of the old."""
     for s, sex in enumerate(facts.SEXES):
         row = ", ".join(f"{f:.6g}" for f in factors.reshape(-1, 2)[:, s])
-        text, found = re.subn(rf"(?ms)^(\[calibration\.factors\].*?^{sex} = )\[[^\]]*\]", rf"\g<1>[{row}]", text, count=1)
+        old = rf"(?ms)^(\[calibration\.factors\].*?^{sex} = )\[[^\]]*\]"
+        text, found = re.subn(old, rf"\g<1>[{row}]", text, count=1)
         if not found:
             raise ValueError(f"no factors for {sex} under [calibration.factors]")
     return text

@@ -30,7 +30,7 @@ def by_single_age(prevalence: np.ndarray) -> np.ndarray:
     population = single_age_population()
     out = np.empty((*prevalence.shape[:2], len(AGES)))
     for s in range(2):
-        weight = np.stack([np.where(_DECADE == b, population[s], 0.0) for b in range(10)])
+        weight = np.stack([np.where(b == _DECADE, population[s], 0.0) for b in range(10)])
         weight /= weight.sum(axis=1, keepdims=True)
         middle = weight @ AGES + 0.5
         for row, target in enumerate(np.clip(prevalence[:, s], NEVER, 0.999)):
@@ -121,7 +121,7 @@ def latent_shifts(tables: IllnessTables, latent_sd: np.ndarray, seed: int, centr
 def centre_prevalence(tables: IllnessTables, shift: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Prevalence at one centre by disease, sex and age, shape (D, 2, 111).
 
-    ``shift`` (D,) on the logit; ``variance`` (D,) of the shifts over centres, so that shifting leaves the region's mean.
+    ``shift`` (D,) on the logit; ``variance`` (D,) of the shifts over centres, so that they leave the region's mean.
     """
     p = np.maximum(tables.prevalence, NEVER)
     level = logit(p) + (shift - 0.5 * variance)[:, None, None] + (variance[:, None, None] * p)
@@ -130,7 +130,8 @@ def centre_prevalence(tables: IllnessTables, shift: np.ndarray, variance: np.nda
 
 def draw_liability(tables: IllnessTables, persons: Persons, seed: int, centre_id: str) -> np.ndarray:
     """λF + √(1 − λ²)ε, float32, shape (n, D): the disease is there where it exceeds −Φ⁻¹(prevalence)."""
-    noise = generator("illness", seed, centre_id).standard_normal((len(persons), len(tables.diseases)), dtype=np.float32)
+    shape = (len(persons), len(tables.diseases))
+    noise = generator("illness", seed, centre_id).standard_normal(shape, dtype=np.float32)
     loading = tables.frailty_loading.astype(np.float32)
     return noise * np.sqrt(1 - loading**2) + persons.frailty.astype(np.float32)[:, None] * loading
 
@@ -141,7 +142,8 @@ def has_disease(liability: np.ndarray, prevalence: np.ndarray, sex_age: np.ndarr
     return liability > threshold[sex_age]
 
 
-def use_probability(tables: IllnessTables, diseased: np.ndarray, sex_age: np.ndarray, frailty: np.ndarray) -> np.ndarray:
+def use_probability(tables: IllnessTables, diseased: np.ndarray, sex_age: np.ndarray, frailty: np.ndarray
+                    ) -> np.ndarray:
     """Probability that a group is used in a year, 1 − (1 − b)Π(1 − p): float64, shape (n, G)."""
     n, G = len(diseased), len(tables.groups)
     person, disease = np.nonzero(diseased)

@@ -1,4 +1,4 @@
-"""Centres and the persons born into each centre's block: age, sex, frailty, when they are there, where they are listed."""
+"""Centres, and the persons of each centre's block: age, sex, frailty, when they are there, where they are listed."""
 
 from __future__ import annotations
 
@@ -75,6 +75,13 @@ def standardised(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return centred / np.where(spread > 0, spread, 1.0)
 
 
+def _name(k: int) -> str:
+    """Made up, unique."""
+    again, k = divmod(k, len(_NAME_STEMS) * len(_NAME_ENDS))
+    stem, end = _NAME_STEMS[k % len(_NAME_STEMS)], _NAME_ENDS[k // len(_NAME_STEMS)]
+    return f"Vårdcentralen {stem}{end}" + (f" {again + 1}" if again else "")
+
+
 def draw_centres(scenario: Scenario, seed: int, scale: float) -> Centres:
     """All centres of the region; those of a smaller world have fewer persons, not other properties."""
     p = scenario.population
@@ -91,8 +98,7 @@ def draw_centres(scenario: Scenario, seed: int, scale: float) -> Centres:
     public = np.argsort(np.argsort(by_name("operator", seed, ids), kind="stable"), kind="stable")
     return Centres(
         centre_id=ids,
-        name=tuple("Vårdcentralen " + _NAME_STEMS[k % len(_NAME_STEMS)] + _NAME_ENDS[(k // len(_NAME_STEMS)) % len(_NAME_ENDS)]
-                   + (f" {k // 180 + 1}" if k >= 180 else "") for k in range(p.centres)),
+        name=tuple(map(_name, range(p.centres))),
         operator=tuple(np.where(public < round(p.public_share * p.centres), "public", "private").tolist()),
         cni=np.round(cni, 2),
         deprivation=standardised(np.log(cni), weight),

@@ -1,7 +1,7 @@
 """From illness to dispensings: who is on which drug group when, which code she gets, and every fill.
 
-Use is a process in two states that is stationary but for ageing: of those on a group a share stops every year, and as many
-begin. A spell begins with a fill and goes on at regular intervals with some jitter.
+Use is a process in two states that is stationary but for ageing: of those on a group a share stops every year, and as
+many begin. A spell begins with a fill and goes on at regular intervals with some jitter.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def solve_dynamics(use: np.ndarray, persistence: np.ndarray, fills: np.ndarray) 
 
     With π the share on the group, s the hazard to stop, a = sπ/(1 − π) to begin and κ the chance that someone on the
     group fills before she stops, a year's users are u = 1 − (1 − πκ)e^(−a), users of two years running
-    1 − (1 − πκ)(2e^(−a) − e^(−2a)). s is set so that their ratio over all persons is the group's persistence, but to at most
-    twice (1 − p)/p, what it would be if nobody came back: where illness all but dictates use, years are alike however
-    often spells are broken. A spell of mean length 1/s has 1/(1 − e^(−s/r)) fills, which sets the refills r.
+    1 − (1 − πκ)(2e^(−a) − e^(−2a)). s is set so that their ratio over all persons is the group's persistence, but to at
+    most twice (1 − p)/p, what it would be if nobody came back: where illness all but dictates use, years are alike
+    however often spells are broken. A spell of mean length 1/s has 1/(1 − e^(−s/r)) fills, which sets the refills r.
 
-    Parameters: use (n, G), probability of use in a year in a sample of persons; persistence, fills per user and year (G,).
+    Parameters: ``use`` (n, G), probability of use in a year of a sample of persons; ``persistence`` and ``fills`` per
+    user and year, (G,).
     """
     G = use.shape[1]
     stop, refills, table = np.empty(G), np.empty(G), np.empty((G, _FINE + 1))
@@ -181,8 +182,8 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
 class Spells:
     """Stretches of time on a drug group; all shape (S,).
 
-    ``key`` int64 is person × G + group; ``episode`` counts a person's spells on the group; ``start`` and ``end`` float64,
-    days from the window's first, start −1 for a spell under way on that day.
+    ``key`` int64 is person × G + group; ``episode`` counts a person's spells on the group; ``start`` and ``end``
+    float64, days from the window's first, start −1 for a spell under way on that day.
     """
 
     key: np.ndarray
@@ -195,18 +196,19 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, seed: in
                 ) -> Spells:
     """Spells of use per person × group.
 
-    ``now`` and ``later`` are the probabilities to use a group in a year at the ages of the first and the last day, (n, G):
-    from the one a person and group go over to the other on a day even over the window, so that on any day, on average, as
-    many are on a group as illness at that age makes them.
+    ``now`` and ``later`` are the probabilities to use a group in a year at the ages of the first and the last day,
+    (n, G): from the one a person and group go over to the other on a day even over the window, so that on any day, on
+    average, as many are on a group as illness at that age makes them.
     """
     G = now.shape[1]
     years = days / DAYS_A_YEAR
     on, on_later = dynamics.on(now), dynamics.on(later)
     worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
-    u = generator("use", seed, centre_id).random(now.shape, dtype=np.float32)
+    drawn = generator("use", seed, centre_id).random(now.shape, dtype=np.float32)
     at_most = dynamics.stop * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
-    key = np.flatnonzero(u < 1 - (1 - on - worse) * np.exp(-at_most))
-    u, on, on_later, worse, better = (a.reshape(-1)[key].astype(np.float64) for a in (u, on, on_later, worse, better))
+    key = np.flatnonzero(drawn < 1 - (1 - on - worse) * np.exp(-at_most))
+    u, on, on_later, worse, better = (a.reshape(-1)[key].astype(np.float64)
+                                      for a in (drawn, on, on_later, worse, better))
     draw = Keyed("spells", seed, centre_id)
     stop = dynamics.stop[key % G]
     turn = years * draw.uniform(key, 2 * _EPISODES)
@@ -215,16 +217,19 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, seed: in
     with np.errstate(divide="ignore"):  # who will certainly not need it any more stops for certain
         ends = (stop, -np.log1p(-recovers), stop)
     under_way = u < on
-    start = np.where(under_way, 0.0, _next(np.zeros(len(key)), -np.log(np.minimum((1 - u) / (1 - on), 1)), turn, *begins))
+    not_yet = np.minimum((1 - u) / (1 - on), 1)
+    start = np.where(under_way, 0.0, _next(np.zeros(len(key)), -np.log(not_yet), turn, *begins))
     found = []
     for episode in range(_EPISODES):
         here = np.flatnonzero(start < years)
         if not len(here):
             break
         key, start, under_way, turn = key[here], start[here], under_way[here], turn[here]
-        begins, ends = (tuple(rate[here] for rate in rates) for rates in (begins, ends))
+        begins = begins[0][here], begins[1][here], begins[2][here]
+        ends = ends[0][here], ends[1][here], ends[2][here]
         end = _next(start, -np.log(draw.uniform(key, 2 * episode)), turn, *ends)
-        found.append((key, np.full(len(key), episode), np.where(under_way, -1.0, start * DAYS_A_YEAR), end * DAYS_A_YEAR))
+        found.append((key, np.full(len(key), episode),
+                      np.where(under_way, -1.0, start * DAYS_A_YEAR), end * DAYS_A_YEAR))
         start = _next(end, -np.log(draw.uniform(key, 2 * episode + 1)), turn, *begins)
         under_way = np.zeros(len(key), dtype=bool)
     return Spells(*(np.concatenate(part) for part in zip(*found, strict=True)))
@@ -303,6 +308,13 @@ class PersonTraits:
     rolls_from: np.ndarray
 
 
+def own_log_intensity(drugs: DrugTables, fills: Keyed, key: np.ndarray) -> np.ndarray:
+    """ln intensity of a person on a group, ``key`` = person × G + group, beyond what she shares over her drugs; mean of
+    the intensity 1."""
+    sd = drugs.log_sd[key % len(drugs.log_sd)]
+    return sd * fills.normal(key, 1) - sd**2 / 2
+
+
 def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: Calendar, prices: np.ndarray,
                spells: Spells, persons: Persons, listings: Listings,
                traits: PersonTraits, price_style: float, volume_style: np.ndarray, floor_sek: float, seed: int,
@@ -326,8 +338,7 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     person, group = key // G, key % G
 
     # Intensity: partly more frequent fills, the rest more DDD per fill or a dearer pack of the same code.
-    own = drugs.log_sd[group]
-    log_intensity = own * draw.normal(key, 1) - own**2 / 2 + traits.log_intensity[person]
+    log_intensity = own_log_intensity(drugs, draw, key) + traits.log_intensity[person]
     faster = np.clip(np.exp(log_intensity), *p.rate_bounds)
     rest = np.exp(log_intensity) / faster
     w, variance = p.price_share_of_intensity, drugs.rest_log_sd[group] ** 2

@@ -230,9 +230,8 @@ def _read(name_or_path: str | Path) -> dict[str, Any]:
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
-            for key, value in changes.items()}
-    return {**base, **both}
+    both = {key for key, value in changes.items() if isinstance(value, Mapping) and isinstance(base.get(key), Mapping)}
+    return {**base, **changes, **{key: _merged(base[key], changes[key]) for key in both}}
 
 
 def _checked(raw: Mapping[str, Any], name: str) -> Scenario:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PERSONS_PER_BLOCK = 100_000
 """Person ids of a block: its centre's number × this + the person's number."""
-FEW_VALUES = frozenset({"atc", "prescriber_centre_id", "centre_id", "sex", "birth_month", "packages", "disease", "date"})
+FEW_VALUES = frozenset({"atc", "prescriber_centre_id", "centre_id", "sex", "birth_month", "packages", "disease",
+                        "date"})
 """Columns written with a dictionary."""
 
 
@@ -35,7 +36,8 @@ def person_ids(block: Block, person: np.ndarray) -> np.ndarray:
     return (block.home + 1) * PERSONS_PER_BLOCK + person.astype(np.int64)
 
 
-def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray) -> dict[str, pa.Table]:
+def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray
+                ) -> dict[str, pa.Table]:
     """persons, listings and dispensings of one block."""
     p, li, f = block.persons, block.listings, block.fills
     centre_ids = pa.array(world.centres.centre_id)
@@ -62,13 +64,14 @@ def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, 
 
 
 def truth_tables(world: World, block: Block) -> dict[str, pa.Table]:
-    """What nobody can see: frailty and intensity per person, diseases one row each."""
+    """What nobody can see: per person frailty, intensity and the cost to expect, diseases one row each."""
+    gross, cost = world.expected.of(block)
     who, disease = np.nonzero(block.diseases)
     names = pa.array(world.illness.diseases)
     return {
         "persons": pa.table({
             "person_id": person_ids(block, np.arange(len(block.persons))), "frailty": block.persons.frailty,
-            "intensity": np.exp(block.log_intensity),
+            "intensity": np.exp(block.log_intensity), "expected_gross_sek": gross, "expected_cost_sek": cost,
         }),
         "diseases": pa.table({"person_id": person_ids(block, who), "disease": _coded(disease, names)}),
     }

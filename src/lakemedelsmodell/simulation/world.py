@@ -15,7 +15,7 @@ import numpy as np
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.simulation import illness, prescribing, prices, tables
+from lakemedelsmodell.simulation import illness, prescribing, prices, tables, truth
 from lakemedelsmodell.simulation.fees import PERIOD_DAYS, region_cost
 from lakemedelsmodell.simulation.population import (
     NOT_LATER,
@@ -54,9 +54,9 @@ class Block:
     persons, listings, fills
     diseases : bool, shape (n, D)
         On the first day.
-    use : float64, shape (n, G)
-        Probability to use each group in a year at the region's average practice, on the first day.
-    log_intensity : float64, shape (n,)
+    use, use_later : float64, shape (n, G)
+        Probability to use each group in a year at the region's average practice, on the first and on the last day.
+    log_intensity, age_factor : float64, shape (n,)
     cell : uint8, shape (N,)
         Age band × sex (band * 2 + sex) of the person on the first of each fill's month.
     free : bool, shape (N,)
@@ -69,7 +69,9 @@ class Block:
     fills: prescribing.Fills
     diseases: np.ndarray
     use: np.ndarray
+    use_later: np.ndarray
     log_intensity: np.ndarray
+    age_factor: np.ndarray
     cell: np.ndarray
     free: np.ndarray
 
@@ -92,7 +94,8 @@ class World:
 
         self.illness = illness.illness_tables()
         sick = scenario.illness
-        latent_sd = np.array([sick.latent_prevalence_sd_of.get(d, sick.latent_prevalence_sd) for d in self.illness.diseases])
+        latent_sd = np.array([sick.latent_prevalence_sd_of.get(d, sick.latent_prevalence_sd)
+                              for d in self.illness.diseases])
         self.shift = illness.latent_shifts(self.illness, latent_sd, seed, ids, self.centres.deprivation, weight)
         self.shift_variance = np.average(self.shift**2, axis=0, weights=weight)
 
@@ -105,8 +108,9 @@ class World:
 
         self.price_style = style.price_sd * over_centres("price style")
         self.volume_style = np.exp(style.volume_sd * over_centres("volume style") - style.volume_sd**2 / 2)
-        self.initiation_style = (style.initiation_sd * over_centres("initiation style")[:, None] + style.initiation_group_sd
-                                 * np.stack([over_centres(f"initiation style {g}") for g in groups], axis=1))
+        of_groups = np.stack([over_centres(f"initiation style {g}") for g in groups], axis=1)
+        self.initiation_style = (style.initiation_sd * over_centres("initiation style")[:, None]
+                                 + style.initiation_group_sd * of_groups)
 
         substances = prescribing.sorted_substances(groups)
         self.drugs = prescribing.drug_tables(scenario, groups, substances)
@@ -119,6 +123,7 @@ class World:
                             f"{', '.join(str(s.valid_from) for s in facts.fee_staircases())}.")
         self.factors = np.stack([scenario.calibration.factors.K, scenario.calibration.factors.M], axis=1).reshape(-1)
         self._solve()
+        self.expected = truth.ExpectedCost(self)
 
     def _solve(self) -> None:
         """Stops, refills and the level of dose dispensing, on persons of the region as a whole."""
@@ -143,8 +148,8 @@ class World:
     def _dose_odds(self, persons: Persons, age: np.ndarray, use: np.ndarray) -> np.ndarray:
         p = self.scenario.prescribing
         older = age - p.dose_dispensed_min_age
-        return np.where(older >= 0, np.exp(p.dose_dispensed_frailty * persons.frailty + p.dose_dispensed_age * older), 0.0
-                        ) * use[:, self.drugs.dose_dispensed].sum(axis=1)
+        odds = np.exp(p.dose_dispensed_frailty * persons.frailty + p.dose_dispensed_age * older)
+        return np.where(older >= 0, odds, 0.0) * use[:, self.drugs.dose_dispensed].sum(axis=1)
 
     def _rolls_from(self, persons: Persons, use: np.ndarray, use_later: np.ndarray, centre_id: str) -> np.ndarray:
         """Day from which each person's drugs come in rolls: more and more of an ageing cohort, as frail ones die."""
@@ -185,7 +190,7 @@ class World:
         group = self.drugs.group[fills.substance]
         return Block(
             home=home, persons=persons, listings=listings, fills=fills, diseases=diseases, use=use,
-            log_intensity=traits.log_intensity,
+            use_later=use_later, log_intensity=traits.log_intensity, age_factor=traits.age_factor,
             cell=(np.minimum(age // 5, 20) * 2 + persons.sex[fills.person]).astype(np.uint8),
             free=(age < FREE_AGE) | self.drugs.always_free[group] | (self.drugs.free_under_21[group] & (age < 21)),
         )
@@ -209,13 +214,13 @@ class World:
 
 def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free: np.ndarray, phase: np.ndarray,
                     lag: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
-    """The fee period each person is in on day 0: its end (day, exclusive) and the gross öre already in it, int64, (n,).
+    """The fee period each person is in on day 0: its end (day, exclusive) and the gross öre already in it, both (n,).
 
-    Nobody knows what was bought before the window; it is taken to be what was bought in it, ``lag`` (n,) days earlier: a
-    year and some more, so that a period does not end on the very day of a purchase. On day −lag everybody is at a point of
-    her cycle (a period, and the mean wait for the purchase that begins the next) given by ``phase`` (n,), uniform on
-    (0, 1); from there periods run as they do later. Persons in no period on day 0 have end 0. Rows are sorted by person,
-    then day, of a window of ``days``.
+    Nobody knows what was bought before the window; it is taken to be what was bought in it, ``lag`` (n,) days earlier:
+    a year and some more, so that a period does not end on the very day of a purchase. On day −lag everybody is at a
+    point of her cycle (a period, and the mean wait for the purchase that begins the next) given by ``phase`` (n,),
+    uniform on (0, 1); from there periods run as they do later. Persons in no period on day 0 have end 0. Rows are
+    sorted by person, then day, of a window of ``days``.
     """
     end, carried = np.zeros(len(phase), dtype=np.int64), np.zeros(len(phase), dtype=np.int64)
     rows = np.flatnonzero(~free)
@@ -261,7 +266,8 @@ def simulate(scenario: Scenario, *, seed: int | None = None, scale: float = 1.0,
     if not 0 < scale <= 10:
         raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
     if centres is not None and not 1 <= centres <= scenario.population.centres:
-        raise UserError(f"the scenario has {scenario.population.centres} centres, not {centres}. Ask for 1 to that many.")
+        raise UserError(f"the scenario has {scenario.population.centres} centres, not {centres}. "
+                        "Ask for 1 to that many.")
     world = World(scenario, scenario.seed if seed is None else seed, scale,
                   scenario.population.centres if centres is None else centres)
     return Simulation(world, workers, progress)
@@ -293,10 +299,10 @@ class Simulation:
         K = self.world.n_centres
         parts: list[Tally] = []
         parallel = Parallel(n_jobs=self._workers, backend="threading", return_as="generator", pre_dispatch="2 * n_jobs")
-        for home, (data, truth, part) in enumerate(parallel(delayed(draw)(home) for home in range(K))):
+        for home, (data, hidden, part) in enumerate(parallel(delayed(draw)(home) for home in range(K))):
             self._progress(f"simulating centre {home + 1} of {K}")
             parts.append(part)
-            yield data, truth
+            yield data, hidden
         self._tally = total(parts)
 
     def write(self, data: Path, truth: Path) -> None:
