@@ -9,7 +9,7 @@ from cohorts import cohort, random_cohort
 from lakemedelsmodell.errors import DataError
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.measures import fit_measures
-from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex, out_of_fold
+from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex, least_squares, out_of_fold
 from lakemedelsmodell.models.least_squares import borrow_empty_cells, nonnegative_solution, normal_equations
 from lakemedelsmodell.models.out_of_fold import folds_of
 
@@ -30,7 +30,9 @@ def dense():
     return data
 
 
-def test_sums_are_those_of_the_plain_design_matrix(dense):
+@pytest.mark.parametrize("block_rows", [1 << 16, 13])
+def test_sums_are_those_of_the_plain_design_matrix(dense, monkeypatch, block_rows):
+    monkeypatch.setattr(least_squares, "BLOCK_ROWS", block_rows)
     X, e = design(dense), dense.exposure
     sums = normal_equations(dense.cell, dense.flags["dispensed"], e, dense.cost, dense.centre, dense.n_centres)
     np.testing.assert_allclose(sums.total().xtx[0], X.T @ (e[:, None] * X), atol=1e-8)
@@ -106,6 +108,18 @@ def test_two_flags_that_are_always_together_share_what_they_cost():
     fitted = ChronicConditions().fit(cohort(0, 6.0 * np.array([10, 40, 10, 40]), flags=flags), 1.0)
     assert fitted.add_ons.sum() == pytest.approx(30)
     assert fitted.cells[12, 1] == pytest.approx(10)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_flag_that_whole_cells_carry_cannot_be_told_from_them_and_pays_nothing(seed):
+    """In exact numbers nothing is left of the flag beside its cells; in floating point, dust."""
+    rng = np.random.default_rng(seed)
+    band, months, cost = rng.integers(0, 6, 60), rng.uniform(0.1, 6, 60), rng.exponential(100, 60)
+    data = cohort(0, cost, flags=np.column_stack([band < 3, rng.random(60) < 0.3]), months=months, band=band)
+    fitted = ChronicConditions().fit(data, 1.0)
+    assert fitted.add_ons[0] == 0
+    alone = ChronicConditions().fit(replace(data, flags={"dispensed": data.flags["dispensed"] & [False, True]}), 1.0)
+    np.testing.assert_allclose(fitted.cells, alone.cells)
 
 
 def test_exposure_weighs_rows():
@@ -224,7 +238,7 @@ def test_folds_of_ones_own():
     np.testing.assert_allclose(found.per_row, [3.5, 3.5, 1.5, 1.5])
 
 
-def test_a_column_that_lives_in_one_centre_leaves_no_dust_in_the_others():
+def test_a_column_that_lives_in_one_centre_is_unknown_to_the_others():
     """A cell and a flag only at centre 0: its own row borrows, and is not paid for the flag."""
     data = cohort([0, 0, 1, 1], [60.1, 999.3, 30.2, 30.4], flags=[[0], [1], [0], [0]], months=[5.9, 6.1, 5.7, 6.3],
                   band=[12, 13, 12, 12])

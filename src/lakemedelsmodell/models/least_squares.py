@@ -16,7 +16,7 @@ from lakemedelsmodell.facts import N_CELLS
 BLOCK_ROWS = 1 << 16
 
 DUST = 1e-9
-"""Share of a column's months below which what is left of it is rounding, not information."""
+"""Share of a flag's months below which what its cells leave of it is rounding, not information."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,7 @@ class NormalEquations:
     def without_each(self) -> NormalEquations:
         """Everything but fold f, for each f."""
         whole = self.total()
-        xtx, xty = whole.xtx - self.xtx, whole.xty - self.xty
-        # A column that lives in one fold only leaves dust behind, which must not set an amount.
-        every = np.diagonal(whole.xtx, axis1=1, axis2=2)
-        empty = np.diagonal(xtx, axis1=1, axis2=2) <= DUST * every
-        xtx[empty[:, :, None] | empty[:, None, :]] = 0
-        xty[empty] = 0
-        return NormalEquations(xtx, xty)
+        return NormalEquations(whole.xtx - self.xtx, whole.xty - self.xty)
 
 
 def normal_equations(cell: np.ndarray, flags: np.ndarray, exposure: np.ndarray, cost: np.ndarray,
