@@ -74,14 +74,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         out = given.out or Path(scratch) / "run"
         stages = Stages()
-        run = simulate_run(load_scenario("skane_2026h1"), out=out, scale=given.scale, report=write_reports, progress=stages)
+        run = simulate_run(load_scenario("skane_2026h1"), out=out, scale=given.scale, report=write_reports,
+                           progress=stages)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         bare = floor(out / "data" / "dispensings.parquet")
     whole = sum(s for _, s in bare)
     totals = run.results["totals"]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; scale {given.scale}: "
           f"{totals['persons']:,} persons, {totals['centres']} centres, {totals['dispensings']:,} dispensings")
-    print(f"\n| stage | seconds |\n|---|---:|")
+    print("\n| stage | seconds |\n|---|---:|")
     for what, seconds in stages.seconds():
         print(f"| {what} | {seconds:.1f} |")
     print(f"| **whole run** | **{run.seconds:.1f}** |")

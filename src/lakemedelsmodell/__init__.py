@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from lakemedelsmodell.data.tables import HalfYear
     from lakemedelsmodell.errors import DataError, Problem, UserError
     from lakemedelsmodell.measures import Comparison, Contrast, FitMeasures, Spread, compare
-    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, OutOfFold, PublishedAgeSex, out_of_fold
+    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
+    from lakemedelsmodell.models.out_of_fold import OutOfFold, out_of_fold
     from lakemedelsmodell.settlement import Settlement, settle
     from lakemedelsmodell.simulation import Scenario, Simulation, load_scenario, simulate
     from lakemedelsmodell.study import Evaluation, Settings, derive_table, evaluate, evaluate_cohort

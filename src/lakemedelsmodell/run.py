@@ -97,7 +97,8 @@ def file_hashes(path: Path) -> dict[str, str]:
     hashes = {}
     for file in files:
         with file.open("rb") as stream:
-            hashes[file.name if file == path else file.relative_to(path).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
+            name = file.name if file == path else file.relative_to(path).as_posix()
+            hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashes
 
 
@@ -114,7 +115,8 @@ def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file. Choose a folder with --out.")
     if out.is_dir() and any(out.iterdir()) and not is_run_folder(out):
-        raise UserError(f"{out} is not empty and was not written by a run. Choose another folder with --out; nothing was changed.")
+        raise UserError(f"{out} is not empty and was not written by a run. "
+                        "Choose another folder with --out; nothing was changed.")
     for path in inputs:
         if path.resolve().is_relative_to(out.resolve()):
             raise UserError(f"{path} lies inside {out}, which the run would replace. Choose another folder with --out.")
@@ -184,7 +186,8 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
 
 
 def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | None = None,
-                 langs: Sequence[str] = ("sv", "en"), report: Report | None = None, progress: Progress = quiet) -> RunResult:
+                 langs: Sequence[str] = ("sv", "en"), report: Report | None = None,
+                 progress: Progress = quiet) -> RunResult:
     """Evaluate a folder with the four tables and write the run folder."""
     from lakemedelsmodell.data.files import read_half_year
 

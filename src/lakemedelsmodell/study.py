@@ -6,6 +6,7 @@ whole kronor and frozen, then paid on the period; one factor per model closes th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -101,8 +102,8 @@ def make_plan(period: Period, partial: bool, first_month: date, lookback_months:
     """
     half = Period.half_year_of(period.start)
     if period.end > half.end:
-        raise UserError(
-            f"The period {period} spans two half-years, but flags are read once per half-year. Choose months within {half}.")
+        raise UserError(f"The period {period} spans two half-years, but flags are read once per half-year. "
+                        f"Choose months within {half}.")
     if first_month >= period.end:
         raise UserError(f"There are no dispensings before the end of {period}. Choose another --period.")
     warnings, variants = [], []
@@ -117,19 +118,22 @@ def make_plan(period: Period, partial: bool, first_month: date, lookback_months:
     else:
         variants.append("concurrent")
         warnings.append(
-            f"Too little history to fit on the half-year before ({fit}): amounts are fitted on the paid period itself, which flatters every model.")
+            f"Too little history to fit on the half-year before ({fit}): amounts are fitted on the paid period itself, "
+            "which flatters every model.")
         fit = period
         lookback_used = min(lookback_months, history)
         if lookback_used == 0:
             variants.append("concurrent flags")
             warnings.append(
-                "No dispensings before the paid period: flags are read from the paid period itself, so the pack that sets a flag sits inside the cost it explains.")
+                "No dispensings before the paid period: flags are read from the paid period itself, so the pack that "
+                "sets a flag sits inside the cost it explains.")
             lookback = fit_lookback = period
         else:
             lookback = fit_lookback = half.before(lookback_used)
     if 0 < lookback_used < lookback_months:
         variants.append("short look-back")
-        warnings.append(f"Look-back of {lookback_used} months instead of {lookback_months}: the data begin in {first_month:%Y-%m}.")
+        warnings.append(f"Look-back of {lookback_used} months instead of {lookback_months}: "
+                        f"the data begin in {first_month:%Y-%m}.")
     return Plan(period, partial, fit, lookback, fit_lookback, tuple(variants), tuple(warnings))
 
 
@@ -188,14 +192,16 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     progress("fitting the models")
     published = published_table(_published_year(settings, period))
     models = _models(published, conditions)
-    tables = {m.name: replace(m.fit(fitted, alpha).rounded(), valid_from=published.valid_from if m.name == published.model else period.start)
+    tables = {m.name: replace(m.fit(fitted, alpha).rounded(),
+                              valid_from=published.valid_from if m.name == published.model else period.start)
               for m in models}
 
     progress("settling the centres and measuring the spread")
     published_sek = float(unscaled_reimbursement(published, paid.totals()).sum())
-    budget = {"cost": None, "published": published_sek}.get(settings.budget, settings.budget)
-    measured = {"resamples": settings.resamples, "seed": settings.seed}
-    comparison = compare(tables, paid, alpha, budget, **measured)
+    by_name = {"cost": None, "published": published_sek}
+    budget = by_name[settings.budget] if isinstance(settings.budget, str) else settings.budget
+    measured = functools.partial(compare, resamples=settings.resamples, seed=settings.seed)
+    comparison = measured(tables, paid, alpha, budget)
 
     beside = []
     if (other := _beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
@@ -204,13 +210,14 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         beside_cohort = cohort(other, plan.lookback)
         beside_budget = (float(unscaled_reimbursement(published, beside_cohort.totals()).sum())
                          if settings.budget == "published" else None)
-        beside.append(_beside_results(other, beside_cohort, compare(tables, beside_cohort, alpha, beside_budget, **measured)))
+        beside.append(_beside_results(other, beside_cohort, measured(tables, beside_cohort, alpha, beside_budget)))
 
     progress("incentives and examples")
     window = (plan.lookback.start, plan.lookback.end)
     codes = code_summary(half_year, window)
     totals = _totals(paid, comparison, alpha) | {
-        "published_sek": published_sek, "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}
+        "published_sek": published_sek,
+        "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}
     results = {
         "period": _period_dict(period) | {"partial": plan.partial},
         "fit_period": _period_dict(plan.fit_period),
@@ -275,7 +282,8 @@ def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()
     statistics = Period.calendar_year(settings.table_period or year - 1)
     missing = [m for m in statistics.months if m not in half_year.months_seen]
     if missing:
-        raise UserError(f"The table of {year} is derived from {statistics}, but the data have no dispensings in {missing[0]:%Y-%m}.")
+        raise UserError(f"The table of {year} is derived from {statistics}, "
+                        f"but the data have no dispensings in {missing[0]:%Y-%m}.")
     cohort = build_cohort(half_year, statistics, ConditionSet("none", ()), months=settings.months,
                           cost_base=settings.cost_base, borne_by=settings.borne_by)
     alpha = settings.cost_responsibility or facts.cost_responsibility(date(year, 1, 1))
@@ -375,7 +383,8 @@ def _conditions_dict(conditions: ConditionSet, cohort: Cohort) -> list[dict[str,
     number = dict(zip(cohort.conditions, persons, strict=True))
     return [{
         "name": c.name, "label_sv": c.label("sv"), "label_en": c.label("en"), "theme": c.theme, "atc": list(c.include),
-        "exclude": list(c.exclude), "rule_sv": conditions.describe(c.name, "sv"), "rule_en": conditions.describe(c.name, "en"),
+        "exclude": list(c.exclude),
+        "rule_sv": conditions.describe(c.name, "sv"), "rule_en": conditions.describe(c.name, "en"),
         "persons": number.get(c.name), "source": c.source,
     } for c in conditions.conditions]
 
@@ -418,7 +427,8 @@ def _warnings(comparison: Comparison, cohort: Cohort) -> list[str]:
 
 def _centres_frame(comparison: Comparison, centres: pd.DataFrame) -> pd.DataFrame:
     frame = comparison.centres_frame()
-    names = centres.set_index("centre_id")["name"] if "name" in centres else centres.set_index("centre_id").index.to_series()
+    by_id = centres.set_index("centre_id")
+    names = by_id["name"] if "name" in by_id else by_id.index.to_series()
     frame.insert(1, "name", frame["centre_id"].map(names))
     return frame
 

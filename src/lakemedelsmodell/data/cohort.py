@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,8 +85,8 @@ class Cohort:
 
     def rows(self, keep: np.ndarray) -> Cohort:
         """The same cohort with only the rows in ``keep`` (a mask or indices); all centres stay."""
-        cut = {name: None if (v := getattr(self, name)) is None else v[keep]
-               for name in ("person", "centre", "sex", "band", "months", "cost", "weight", "fit_cost")}
+        cut: dict[str, Any] = {name: None if (v := getattr(self, name)) is None else v[keep]
+                               for name in ("person", "centre", "sex", "band", "months", "cost", "weight", "fit_cost")}
         return replace(self, **cut, flags={rule: f[keep] for rule, f in self.flags.items()}, borne_cost=None)
 
     def totals(self, rule: str | None = None) -> CentreTotals:
