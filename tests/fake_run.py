@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-PLACES = """Arlöv Bara Bjuv Bjärnum Broby Bromölla Båstad Dalby Degeberga Eslöv Fosie Förslöv Glumslöv Hörby Höör Hässleholm
-Höganäs Höllviken Kivik Klippan Knislinge Kävlinge Laröd Lomma Löddeköpinge Munka-Ljungby Näsby Osby Perstorp Råå
-Simrishamn Sjöbo Skanör Skurup Sorgenfri Staffanstorp Svalöv Svedala Tomelilla Trelleborg Tågaborg Vellinge Vinslöv
-Ystad Åhus Åstorp Ängelholm Ödåkra Örkelljunga""".split()
+PLACES = """
+Arlöv Bara Bjuv Bjärnum Broby Bromölla Båstad Dalby Degeberga Eslöv Fosie Förslöv Glumslöv Hörby Höör
+Hässleholm Höganäs Höllviken Kivik Klippan Knislinge Kävlinge Laröd Lomma Löddeköpinge Munka-Ljungby
+Näsby Osby Perstorp Råå Simrishamn Sjöbo Skanör Skurup Sorgenfri Staffanstorp Svalöv Svedala Tomelilla
+Trelleborg Tågaborg Vellinge Vinslöv Ystad Åhus Åstorp Ängelholm Ödåkra Örkelljunga
+""".split()
 KINDS = ("Vårdcentralen", "Läkargruppen", "Hälsocentralen", "Husläkarna i")
 NASTY = "<script>alert('å')</script> & $Söner$"
 
@@ -126,7 +128,7 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
     """Write a fake run folder and return it. ``verdict`` may also be ``nulls``: everything optional is null."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
-    cohort, nulls = kind == "cohort", verdict == "nulls"
+    cohort, nulls = kind == "cohort", verdict == "nulls" or centres < 2
     models = [m for m in MODELS if not cohort or m in ("flat", "age_sex", "chronic")]
     shrink = {"for": 0.74, "against": 1.17, "undecided": 0.985, "nulls": 0.9}[verdict]
     months = np.round(rng.lognormal(np.log(7200), 0.45, centres)) * 6
@@ -408,8 +410,8 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                 "theme": theme,
                 "atc": atc,
                 "exclude": ["C09DX04"] if n == "hypertoni" else [],
-                "rule_sv": "Uthämtad i återblicken. Skärpt regel: minst 2 datum, minst 45 dagar mellan första och sista, minst 180 DDD.",
-                "rule_en": "Dispensed in the look-back. Defended rule: at least 2 dates, at least 45 days from first to last, at least 180 DDD.",
+                "rule_sv": "Uthämtad i återblicken. Skärpt regel: minst 2 datum, minst 180 DDD.",
+                "rule_en": "Dispensed in the look-back. Defended rule: at least 2 dates, at least 180 DDD.",
                 "persons": None if nulls else persons,
                 "source": "assumed",
             }

@@ -1,4 +1,4 @@
-"""The report says what the run folder holds: in words that can fall either way, in both languages, for ever the same."""
+"""The report says what the run folder holds: in words that can fall either way, in both languages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_run import CONDITIONS, NASTY, make
 
+from fake_run import CONDITIONS, NASTY, make
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.report import LANGUAGES, figures, render_report, write_reports
 from lakemedelsmodell.report.contents import read_run
@@ -21,8 +21,14 @@ from lakemedelsmodell.report.page import Page
 from lakemedelsmodell.report.texts import all_texts
 
 NARROW, MINUS, HARD = "\u202f", "\u2212", "\u00a0"
-RUNS = {"for": ("simulation", "for", 180), "against": ("simulation", "against", 180), "undecided": ("simulation", "undecided", 24),
-        "nulls": ("simulation", "nulls", 3), "files": ("files", "for", 41), "cohort": ("cohort", "against", 200)}
+RUNS = {
+    "for": ("simulation", "for", 180),
+    "against": ("simulation", "against", 180),
+    "undecided": ("simulation", "undecided", 24),
+    "nulls": ("simulation", "nulls", 3),
+    "files": ("files", "for", 41),
+    "cohort": ("cohort", "against", 200),
+}
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -71,7 +77,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def pages(folders: dict[str, Path]) -> dict[tuple[str, str], str]:
-    return {(name, lang): render_report(folder, lang) for name, folder in folders.items() for lang in LANGUAGES}
+    """Every run in both languages; figures, which take the time, only where another kind of them is drawn."""
+    found = {}
+    for name, folder in folders.items():
+        with pytest.MonkeyPatch.context() as patch:
+            if name not in ("for", "undecided"):
+                patch.setattr(figures, "drawn", lambda *_: "")
+            found |= {(name, lang): render_report(folder, lang) for lang in LANGUAGES}
+    return found
 
 
 def plain(html: str) -> str:
@@ -80,8 +93,8 @@ def plain(html: str) -> str:
 
 def row(html: str, table: str, head: str) -> list[str]:
     """The cells of the row that begins with ``head`` in the table with that id."""
-    body = html[html.index(f'id="{table}"'):]
-    body = body[:body.index("</table>")]
+    body = html[html.index(f'id="{table}"') :]
+    body = body[: body.index("</table>")]
     found = re.search(rf'<th scope="row">{re.escape(head)}(?:<span.*?</span>)?</th>(.*?)</tr>', body)
     assert found, (table, head)
     return re.findall(r"<td[^>]*>(.*?)</td>", found[1])
@@ -103,9 +116,9 @@ def test_every_page_is_whole_and_stands_alone(pages: dict[tuple[str, str], str],
 
 
 def test_the_same_folder_gives_the_same_bytes(folders: dict[str, Path], pages: dict[tuple[str, str], str]) -> None:
-    paths = write_reports(folders["undecided"], ["en", "sv"])
-    assert [p.name for p in paths] == ["report.en.html", "report.sv.html"]
-    assert [p.read_text(encoding="utf-8") for p in paths] == [pages["undecided", "en"], pages["undecided", "sv"]]
+    (path,) = write_reports(folders["undecided"], ["en"])
+    assert path.name == "report.en.html"
+    assert path.read_text(encoding="utf-8") == pages["undecided", "en"]
 
 
 def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
@@ -124,8 +137,15 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     used: set[str] = set()
     odd = dict(folders)
     variants = {  # what the fake runs do not show by themselves
-        "lone": {"variants": ["concurrent", "concurrent flags", "short look-back"], "totals": {"left_out": {}}, "coverage": None},
-        "january": {"period": {"start": "2026-01-01", "end": "2026-02-01"}, "beside": [{"period": {"start": "2026-01-01", "end": "2026-07-01"}}]},
+        "lone": {
+            "variants": ["concurrent", "concurrent flags", "short look-back"],
+            "totals": {"left_out": {}},
+            "coverage": None,
+        },
+        "january": {
+            "period": {"start": "2026-01-01", "end": "2026-02-01"},
+            "beside": [{"period": {"start": "2026-01-01", "end": "2026-07-01"}}],
+        },
         "years": {"period": {"start": "2025-07-01", "end": "2026-07-01"}, "condition_statement": None},
     }
     for name, change in variants.items():
@@ -133,10 +153,32 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
         edit(odd[name], change)
     for k, (low, high, log) in enumerate([(None, None, 0.0), (-0.1, 0.1, 0.05), (0.1, 0.2, 0.15)]):
         odd[f"c{k}"] = make(tmp_path / f"c{k}", "files", "for", 5)
-        edit(odd[f"c{k}"], {"beside": [{"period": {"start": "2026-01-01", "end": "2026-03-01"}, "contrasts": [
-            {"model": "chronic", "against": "age_sex", "log_sd_ratio": log, "ci_low": low, "ci_high": high}]}],
-            "contrasts": [{"model": "chronic", "against": "age_sex", "log_sd_ratio": log, "ci_low": low, "ci_high": high}],
-            "incentives": [{"condition": "doak", "model": m, "cost_if_ceiling_reached_sek": 90, "flag_pays_sek": 20} for m in ("chronic", "chronic_defended")]})
+        edit(
+            odd[f"c{k}"],
+            {
+                "beside": [
+                    {
+                        "period": {"start": "2026-01-01", "end": "2026-03-01"},
+                        "contrasts": [
+                            {
+                                "model": "chronic",
+                                "against": "age_sex",
+                                "log_sd_ratio": log,
+                                "ci_low": low,
+                                "ci_high": high,
+                            }
+                        ],
+                    }
+                ],
+                "contrasts": [
+                    {"model": "chronic", "against": "age_sex", "log_sd_ratio": log, "ci_low": low, "ci_high": high}
+                ],
+                "incentives": [
+                    {"condition": "doak", "model": m, "cost_if_ceiling_reached_sek": 90, "flag_pays_sek": 20}
+                    for m in ("chronic", "chronic_defended")
+                ],
+            },
+        )
     calibrated = make(tmp_path / "calibrated", "simulation", "for", 3)
     calibration = json.loads((calibrated / "calibration.json").read_text(encoding="utf-8"))
     calibration["table"] = [cell | {"equal": True} for cell in calibration["table"]]
@@ -144,7 +186,9 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     odd |= {"calibrated": calibrated, "cohort for": make(tmp_path / "cohort", "cohort", "for", 5)}
     odd["one"] = bare = make(tmp_path / "one", "files", "nulls", 1)  # no add-ons, amounts without a date
     rows = (bare / "amounts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (bare / "amounts.csv").write_text("".join(r.replace("2026-01-01", "") for r in rows if ",condition," not in r), encoding="utf-8")
+    (bare / "amounts.csv").write_text(
+        "".join(r.replace("2026-01-01", "") for r in rows if ",condition," not in r), encoding="utf-8"
+    )
     for folder in odd.values():
         page = Page(read_run(folder), "sv")
         page.head()["scroll"](caption=""), page.answer(), page.sections()
@@ -160,15 +204,38 @@ def edit(folder: Path, change: dict[str, Any]) -> None:
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("run", "sv", "en"), [
-    ("for", r"På simulerade data för januari–juni 2026 skiljer sig vårdcentralernas läkemedelsnetto mindre åt .* spridningen är 23,9 % "
-            r"mindre \(95 %.intervall: 19,5 till 28,4 % mindre\)", r"lie closer together .* 23\.9% smaller \(95% interval: 19\.5 to 28\.4% smaller\)"),
-    ("against", r"läkemedelsnetto mer åt .* % större \(95 %.intervall: [\d,]+ till [\d,]+ % större\)", r"lie further apart .* larger"),
-    ("undecided", r"går det inte att säga .* sträcker sig från [\d,]+ % mindre till [\d,]+ % större", r"cannot be said .* smaller to .* larger"),
-    ("nulls", r"kunde spridningen .* inte jämföras", r"could not be compared"),
-    ("cohort", r"Bland dessa verkliga personer, som inte är från Skåne, skiljer sig enheternas netto mer åt", r"real persons, who are not from Skåne,"),
-    ("files", r"På de inlästa filerna för januari–juni 2026 skiljer sig", r"On the files that were read, for January–June 2026,"),
-])
+@pytest.mark.parametrize(
+    ("run", "sv", "en"),
+    [
+        (
+            "for",
+            r"På simulerade data för januari–juni 2026 skiljer sig vårdcentralernas läkemedelsnetto mindre åt "
+            r".* spridningen är 23,9 % mindre \(95 %.intervall: 19,5 till 28,4 % mindre\)",
+            r"lie closer together .* 23\.9% smaller \(95% interval: 19\.5 to 28\.4% smaller\)",
+        ),
+        (
+            "against",
+            r"läkemedelsnetto mer åt .* % större \(95 %.intervall: [\d,]+ till [\d,]+ % större\)",
+            r"lie further apart .* larger",
+        ),
+        (
+            "undecided",
+            r"går det inte att säga .* sträcker sig från [\d,]+ % mindre till [\d,]+ % större",
+            r"cannot be said .* smaller to .* larger",
+        ),
+        ("nulls", r"kunde spridningen .* inte jämföras", r"could not be compared"),
+        (
+            "cohort",
+            r"Bland dessa verkliga personer, som inte är från Skåne, skiljer sig enheternas netto mer åt",
+            r"real persons, who are not from Skåne,",
+        ),
+        (
+            "files",
+            r"På de inlästa filerna för januari–juni 2026 skiljer sig",
+            r"On the files that were read, for January–June 2026,",
+        ),
+    ],
+)
 def test_the_answer_falls_as_its_interval_falls(pages: dict[tuple[str, str], str], run: str, sv: str, en: str) -> None:
     for lang, pattern in (("sv", sv), ("en", en)):
         sentence = re.search(r'<p class="sentence">(.*?)</p>', pages[run, lang])
@@ -176,16 +243,28 @@ def test_the_answer_falls_as_its_interval_falls(pages: dict[tuple[str, str], str
 
 
 def test_what_kind_of_data_is_said_first(pages: dict[tuple[str, str], str]) -> None:
-    for run, words in (("for", "Simulerade data."), ("cohort", "Verkliga personer, inte Skåne."), ("files", "Inlästa filer.")):
+    for run, words in (
+        ("for", "Simulerade data."),
+        ("cohort", "Verkliga personer, inte Skåne."),
+        ("files", "Inlästa filer."),
+    ):
         said = plain(pages[run, "sv"])
         assert said.index(words) < said.index("Svaret")
 
 
-@pytest.mark.parametrize(("value", "decimals", "sign", "sv", "en"), [
-    (1234567.891, 2, False, f"1{NARROW}234{NARROW}567,89", "1,234,567.89"), (-0.004, 2, False, "0,00", "0.00"),
-    (-1234.5, 1, False, f"{MINUS}1{NARROW}234,5", f"{MINUS}1,234.5"), (3, 0, True, "+3", "+3"), (0, 0, True, "0", "0"),
-    (None, 2, False, "–", "–"), (float("nan"), 0, False, "–", "–"), (float("inf"), 0, False, "–", "–"),
-])
+@pytest.mark.parametrize(
+    ("value", "decimals", "sign", "sv", "en"),
+    [
+        (1234567.891, 2, False, f"1{NARROW}234{NARROW}567,89", "1,234,567.89"),
+        (-0.004, 2, False, "0,00", "0.00"),
+        (-1234.5, 1, False, f"{MINUS}1{NARROW}234,5", f"{MINUS}1,234.5"),
+        (3, 0, True, "+3", "+3"),
+        (0, 0, True, "0", "0"),
+        (None, 2, False, "–", "–"),
+        (float("nan"), 0, False, "–", "–"),
+        (float("inf"), 0, False, "–", "–"),
+    ],
+)
 def test_numbers(value: float | None, decimals: int, sign: bool, sv: str, en: str) -> None:
     assert [Numbers(lang).number(value, decimals, sign=sign) for lang in LANGUAGES] == [sv, en]
 
@@ -207,14 +286,24 @@ def test_unknown_measures_are_dashes_with_an_explanation(pages: dict[tuple[str, 
 def test_measures_stand_under_their_models(folders: dict[str, Path], pages: dict[tuple[str, str], str]) -> None:
     models = json.loads((folders["for"] / "results.json").read_text(encoding="utf-8"))["models"]
     shown = ("age_sex_published", "age_sex", "chronic", "chronic_defended", "flat")
-    assert row(pages["for", "en"], "table-measures", "Standard deviation") == [f"{models[m]['spread']['sd']:.2f}" for m in shown]
-    assert row(pages["for", "en"], "table-measures", "R², variation explained") == [f"{models[m]['fit']['r2']:.3f}" for m in shown]
+    assert row(pages["for", "en"], "table-measures", "Standard deviation") == [
+        f"{models[m]['spread']['sd']:.2f}" for m in shown
+    ]
+    assert row(pages["for", "en"], "table-measures", "R², variation explained") == [
+        f"{models[m]['fit']['r2']:.3f}" for m in shown
+    ]
 
 
 def test_johan_and_anders_are_sums_of_named_parts(pages: dict[tuple[str, str], str]) -> None:
     base = int(row(pages["for", "sv"], "table-example-1", "Ålder och kön: man, 60–64 år")[2])
     assert row(pages["for", "sv"], "table-example-1", "Summa per månad")[2] == str(base)
-    held = ("Diabetes – metformin m.fl.", "Antikoagulantia – DOAK", "Ischemisk hjärtsjukdom", "Inflammatorisk sjukdom", "Cancer – hormonell")
+    held = (
+        "Diabetes – metformin m.fl.",
+        "Antikoagulantia – DOAK",
+        "Ischemisk hjärtsjukdom",
+        "Inflammatorisk sjukdom",
+        "Cancer – hormonell",
+    )
     parts = [int(row(pages["for", "sv"], "table-example-2", name)[2]) for name in held]
     assert int(row(pages["for", "sv"], "table-example-2", "Summa per månad")[2]) == base + sum(parts)
     assert row(pages["for", "sv"], "table-example-2", held[0])[0] == ""  # today's model has no such part
@@ -224,13 +313,18 @@ def test_nothing_about_fewer_than_five_persons(pages: dict[tuple[str, str], str]
     few = next(c for c in CONDITIONS if c[5] < 5)
     cells = row(pages["for", "en"], "table-add-ons", few[2])
     assert cells[1:] == ["&lt;5", "–", "–", "–", "–"]
-    assert few[2] not in pages["for", "en"][pages["for", "en"].index('id="table-starter"'):].split("</table>")[0]
+    assert few[2] not in pages["for", "en"][pages["for", "en"].index('id="table-starter"') :].split("</table>")[0]
     assert row(pages["for", "en"], "table-left-out", "Duplicate rows") == ["&lt;5"]
     assert len(re.findall("<tr>", pages["for", "en"].split('id="table-centres"')[1].split("</table>")[0])) - 2 == 179
-    assert "Number not shown because they are too small (fewer than five persons) or lack figures: 1." in plain(pages["for", "en"])
+    assert "Number not shown because they are too small (fewer than five persons) or lack figures: 1." in plain(
+        pages["for", "en"]
+    )
 
 
-def test_an_age_band_of_few_persons_keeps_its_amounts_to_itself(tmp_path: Path) -> None:
+def test_an_age_band_of_few_persons_keeps_its_amounts_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "drawn", lambda *_: "")
     folder = make(tmp_path, "files", "for", 5)
     models = json.loads((folder / "results.json").read_text(encoding="utf-8"))["models"]
     for m in models:
@@ -254,7 +348,10 @@ def test_warnings_stand_at_the_top_and_known_ones_in_swedish(pages: dict[tuple[s
 
 def test_january_and_february_stand_beside_the_half_year(pages: dict[tuple[str, str], str]) -> None:
     said = plain(pages["for", "en"])
-    assert "January–February 2026: the spread is 23.9% smaller under the proposal" in said and "That is the direction the region found." in said
+    assert (
+        "January–February 2026: the spread is 23.9% smaller under the proposal" in said
+        and "That is the direction the region found." in said
+    )
     assert "the opposite of what the region found" in plain(pages["against", "en"])
     assert len(row(pages["for", "en"], "table-beside", "Standard deviation")) == 4
 
@@ -286,7 +383,7 @@ def test_any_part_may_be_null_or_missing(tmp_path: Path, monkeypatch: pytest.Mon
         assert "</html>" in render_report(folder, "sv"), path
 
 
-@pytest.mark.parametrize("centres", [1, 2, 3, 40, 41])
+@pytest.mark.parametrize("centres", [1, 2, 40])
 def test_any_number_of_centres(tmp_path: Path, centres: int) -> None:
     html = render_report(make(tmp_path, "simulation", "undecided", centres), "en")
     assert ('id="all-centres"' in html) == (centres > 1)
@@ -297,7 +394,10 @@ def test_a_figure_shows_every_centre_and_a_shared_zero() -> None:
     from matplotlib.figure import Figure
 
     ax = figures.centre_nets(range(-90, 90), [x / 2 for x in range(-90, 90)], words, ax=Figure().subplots())
-    assert [len(dots.get_offsets()) for dots in ax.collections if dots.get_label() in ("i dag", "förslaget")] == [180, 180]
+    assert [len(dots.get_offsets()) for dots in ax.collections if dots.get_label() in ("i dag", "förslaget")] == [
+        180,
+        180,
+    ]
     assert ax.yaxis.get_major_formatter()(-2.5, None) == f"{MINUS}2"
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from datetime import date, timedelta
+from typing import Any
 
 from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Contents, Gaps
 from lakemedelsmodell.report.numbers import DASH, NO_BREAK_SPACE, Numbers, known
 from lakemedelsmodell.report.texts import Texts
+
+DECIDED = ("for", "against", "undecided")
+"""The verdicts that rest on an interval."""
 
 
 def verdict(contrast: Gaps) -> str:
@@ -29,6 +33,7 @@ class Phrases:
         self.number = Numbers(lang)
         self.text = Texts(lang, contents.kind)
         self.headline = contents.contrast(PROPOSAL, TODAY)
+        self._labels = {str(x.at("name")): self.label(x) for x in self.results.parts("conditions")}
 
     def period(self, period: Gaps) -> str:
         """``januari–juni 2026``; the label as it stands when the dates are missing."""
@@ -39,9 +44,8 @@ class Phrases:
         names, last = self.text.listed("page.months"), end - timedelta(days=1)
         first_name, last_name = names[start.month - 1], names[last.month - 1]
         if start.year != last.year:
-            return self.text.plain(
-                "page.months_years", first=first_name, first_year=start.year, last=last_name, year=last.year
-            )
+            return self.text.plain("page.months_years", first=first_name, first_year=start.year, last=last_name,
+                                   year=last.year)
         if start.month == last.month:
             return f"{first_name} {start.year}"
         return self.text.plain("page.months_span", first=first_name, last=last_name, year=start.year)
@@ -66,25 +70,37 @@ class Phrases:
         if not (known(low) and known(high)):
             return DASH
         low, high = math.expm1(low), math.expm1(high)
-        key = "between_smaller" if high < 0 else "between_larger" if low > 0 else "between_both"
-        least, most = (
-            self._share(share) for share in (sorted((low, high), key=abs) if key != "between_both" else (low, high))
-        )
-        if key != "between_both":
-            least = least.rstrip("%" + NO_BREAK_SPACE)  # one sign for both ends
-        return self.text.plain(f"change.{key}", low=least, high=most)
+        if low <= 0 <= high:
+            return self.text.plain("change.between_both", low=self._share(low), high=self._share(high))
+        nearest, farthest = (self._share(share) for share in sorted((low, high), key=abs))
+        return self.text.plain("change.between_smaller" if high < 0 else "change.between_larger",
+                               low=nearest.rstrip("%" + NO_BREAK_SPACE), high=farthest)  # one sign for both ends
 
     def signed_change(self, log_ratio: float | None) -> str:
         return self.number.percent(math.expm1(log_ratio or 0), sign=True) if known(log_ratio) else DASH
 
     def signed_interval(self, contrast: Gaps) -> str:
-        if not (known(contrast.at("ci_low")) and known(contrast.at("ci_high"))):
-            return DASH
-        low, high = (self.signed_change(contrast.at(k)) for k in ("ci_low", "ci_high"))
-        return self.text.plain("change.range", low=low, high=high)
+        """The same for a table: ``−28,1 % till −18,2 %``."""
+        return self.range(*(self.signed_change(contrast.at(k)) for k in ("ci_low", "ci_high")))
 
     def model(self, name: str) -> str:
         return self.text.name("models", name)
 
     def label(self, entry: Gaps) -> str:
+        """The label of a condition or part in the report's language."""
         return str(entry.at(f"label_{self.lang}") or entry.at("name") or DASH)
+
+    def condition(self, name: object) -> str:
+        """The label of a condition that may be described in the run."""
+        return self._labels.get(str(name), str(name or DASH))
+
+    def spread(self, model: str, measure: str = "sd", of: Gaps | None = None) -> Any:
+        """A measure of spread of a model in the run, or in the results of another period."""
+        return (self.results if of is None else of).at("models", model, "spread", measure)
+
+    def range(self, low: str, high: str) -> str:
+        return DASH if DASH in (low, high) else self.text.plain("change.range", low=low, high=high)
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,13 +1,14 @@
-"""Tables as data, written by the template as plain accessible HTML (caption, column and row headers).
+"""What a page is made of: sections of words, tables and figures, which the template writes as accessible HTML.
 
-Written by hand and not with great-tables: that gives each table ten kilobytes of styles of its own, no
+Tables are written by hand and not with great-tables: that gives each table ten kilobytes of styles of its own, no
 ``<caption>``, no explanation under a row's name and no first column that stays when a phone scrolls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from lakemedelsmodell.report.numbers import DASH
 
@@ -62,5 +63,33 @@ class Table:
         return spans if any(name for name, _ in spans) else []
 
 
-def columns(heads: Sequence[str], group: str = "") -> tuple[Column, ...]:
+def columns(heads: Iterable[str], group: str = "") -> tuple[Column, ...]:
     return tuple(Column(str(head), group) for head in heads)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure as SVG in two widths, with its message (``caption``) and what it shows in words (``alt``)."""
+
+    ident: str
+    wide: str
+    narrow: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it; ``blocks`` are (kind, content) in reading order."""
+
+    ident: str
+    head: str
+    blocks: list[tuple[str, Any]] = field(default_factory=list)
+
+    def say(self, *texts: object) -> None:
+        """Add paragraphs."""
+        self.blocks.extend(("p", text) for text in texts)
+
+    def add(self, kind: str, content: object) -> None:
+        """Add a ``note``, ``h3``, ``list``, ``english`` list, ``glossary``, ``figure``, ``table`` or ``details``."""
+        self.blocks.append((kind, content))
