@@ -54,6 +54,8 @@ class Source:
         SQL relation with the columns and ``file_`` and ``row_`` (data rows from 1), slower to read.
     renamed : mapping
         Own name -> canonical name, from columns.toml.
+    promised : set of str
+        Those of the own names that columns.toml says this very table has.
     comma_separated : bool
         A comma in a number would be ambiguous.
     whole : bool
@@ -66,6 +68,7 @@ class Source:
     scan: str
     place: str
     renamed: Mapping[str, str] = field(default_factory=dict)
+    promised: frozenset[str] = frozenset()
     comma_separated: bool = False
     whole: bool = True
     notes: tuple[str, ...] = ()
@@ -92,12 +95,16 @@ class Content(NamedTuple):
 
 @dataclass
 class Border:
-    """The tables on their way in; collects problems and counts, then hands over or raises."""
+    """The tables on their way in; collects problems and counts, then hands over or raises.
+
+    ``form`` holds the problems that leave nothing to look into further, such as a missing column.
+    """
 
     connection: Backend
     scratch: Path
     tables: Mapping[str, tuple[Column, ...]] = field(default_factory=lambda: TABLES)
     progress: Callable[[str], Any] | None = None
+    form: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -121,8 +128,8 @@ class Border:
             self.counts[kind] = int(n)
 
     def raise_problems(self) -> None:
-        if self.problems:
-            raise DataError(self.problems)
+        if self.form or self.problems:
+            raise DataError(self.form + self.problems)
 
     # Reading
 
@@ -180,6 +187,10 @@ class Border:
             own[kinds[known][0]] = (name, kinds[known][1])
             if known != name:
                 mapped.append(f"{name} as {known}")
+        self.form += [
+            Problem("columns.toml", f"{source.file} has no such column", "Correct the name, or remove the line; the "
+                    f"columns are {', '.join(types)}.", column=name)
+            for name in sorted(source.promised - types.keys()) if kinds[source.renamed[name]][0] not in own]
         if mapped:
             self.note(source.file, f"read {', '.join(mapped)}")
         if ignored:
@@ -210,8 +221,8 @@ class Border:
     def _missing(self, table: str, source: Source, column: Column, types: Mapping[str, str]) -> None:
         others = " or ".join([column.name, *(name for name, _ in STAND_INS.get(column.name, ()))])
         mapping = f", or map a name of your own onto it in columns.toml under [{table}]" if table in TABLES else ""
-        self.problems.append(Problem(source.file, "the column is missing", f"Add {others}{mapping}; the columns are "
-                                     f"{', '.join(types)}.", column=column.name))
+        self.form.append(Problem(source.file, "the column is missing", f"Add {others}{mapping}; the columns are "
+                                 f"{', '.join(types)}.", column=column.name))
 
     def _any(self, source: Source, x: str) -> bool:
         return bool(self.sql(f"SELECT 1 FROM {source.scan} WHERE {x} IS NOT NULL LIMIT 1"))
@@ -231,8 +242,9 @@ class Border:
     def _make(self, table: str, source: Source, texts: list[str], values: list[str], unread: list[str]) -> None:
         """Small tables are kept; dispensings stay where they lie, or in a scratch Parquet when they need reading."""
         def read(relation: str, *place: str) -> str:
-            failed = [f"CASE WHEN {name} IS NULL THEN text_{name} END AS unread_{name}" for name in unread]
             names = [c.name for c in self.tables[table]]
+            failed = [(f"CASE WHEN {name} IS NULL THEN text_{name} END" if name in unread else "NULL")
+                      + f" AS unread_{name}" for name in names]
             return (f"SELECT {', '.join([*names, *failed, *place])} FROM (SELECT *, {', '.join(values)} FROM "
                     f"(SELECT {', '.join([*texts, *place]) or '*'} FROM {relation}))")
 
@@ -270,14 +282,16 @@ class Border:
     def check_table(self, table: str) -> None:
         """What can be wrong inside one table."""
         if not self.sql(f"SELECT 1 FROM {table}_read LIMIT 1"):
-            self.problems.append(Problem(self.files[table], "the table is empty", "Put at least one row into it."))
+            self.form.append(Problem(self.files[table], "the table is empty", "Put at least one row into it."))
             return
         has = self.has[table]
         filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
-        checks = [Check(f"{name} IS NULL", "the value is missing", "Fill it in.", name) for name in filled]
+        checks = [Check(f"{name} IS NULL AND unread_{name} IS NULL", "the value is missing", "Fill it in.", name)
+                  for name in filled]
         if table == "dispensings":
             checks += [Check("cost < 0 AND packages > 0", "a purchase with a negative cost",
-                             "Write the cost without the sign; a correction has negative packages too.", "cost", "cost"),
+                             "Write the cost without the sign; a correction has negative packages too.", "cost",
+                             "cost"),
                        Check("date NOT BETWEEN DATE '1950-01-01' AND DATE '2100-12-31'",
                              "cannot be the date of a dispensing", "Correct the date.", "date", "date")]
             checks += [Check(f"isinf({name})", "is no finite number", "Correct the value.", name, name)
@@ -296,7 +310,8 @@ class Border:
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""
         for table, key, noun in (("centres", "centre_id", "centre"), ("persons", "person_id", "person")):
-            self.check(table, [Check("again", f"the {noun} is there twice", f"Keep one row for each {noun}.", key, key)],
+            again = Check("again", f"the {noun} is there twice", f"Keep one row for each {noun}.", key, key)
+            self.check(table, [again],
                        f"(SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY file_, row_) > 1 "
                        f"AND {key} IS NOT NULL AS again FROM {table}_placed)")
         self.check("listings", [
@@ -311,7 +326,8 @@ class Border:
                   "End the earlier listing on the day the later one starts.", "start_date", "start_date")],
             "(SELECT *, start_date < max(coalesce(end_date, DATE '9999-12-31')) OVER (PARTITION BY person_id ORDER BY "
             "start_date, end_date, centre_id, file_, row_ ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) "
-            "AS overlapping FROM listings_placed WHERE end_date IS NULL OR start_date < end_date)")
+            "AS overlapping FROM listings_placed WHERE start_date < end_date OR end_date IS NULL "
+            "AND unread_end_date IS NULL)")
 
     # Handing over
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
@@ -46,16 +46,16 @@ def read_half_year(folder: str | Path, *, progress: Callable[[str], Any] | None 
     if not any(_candidates(folder, table) for table in TABLES) and (folder / "data").is_dir():
         folder = folder / "data"
     border = new_border(progress)
-    renamed = _own_names(folder / "columns.toml", border)
+    renamed, promised = _own_names(folder / "columns.toml", border)
     sources = {}
     for table in TABLES:
         try:
             source = _open(folder, table, border)
         except DataError as error:
-            border.problems += error.problems
+            border.form += error.problems
             continue
         if source:
-            sources[table] = replace(source, renamed=renamed[table])
+            sources[table] = replace(source, renamed=renamed[table], promised=promised[table])
     return admit(border, sources)
 
 
@@ -112,10 +112,12 @@ def _parquet(path: Path, border: Border) -> Source:
 
 def _parts(parts: list[Path], name: str) -> Source:
     files = "[" + ", ".join(literal(str(p)) for p in parts) + "]"
-    label = literal(name) if len(parts) == 1 else literal(name + "/") + " || parse_filename(filename)"
-    return Source(name, f"read_parquet({files})",
+    label, options = literal(name), ""
+    if len(parts) > 1:  # a column may be all null, and so without a type, in some parts
+        label, options = literal(name + "/") + " || parse_filename(filename)", ", union_by_name = true"
+    return Source(name, f"read_parquet({files}{options})",
                   f"(SELECT * EXCLUDE (filename, file_row_number), {label} AS file_, file_row_number + 1 AS row_ "
-                  f"FROM read_parquet({files}, filename = true, file_row_number = true))")
+                  f"FROM read_parquet({files}{options}, filename = true, file_row_number = true))")
 
 
 # CSV
@@ -140,7 +142,7 @@ def _delimited(path: Path, table: str, border: Border) -> Source:
         raise DataError(Problem(path.name, "cannot be read as CSV", "Write one row a line, and text that holds the "
                                 "separator in double quotes.", value=str(error).splitlines()[0][:120])) from None
     rejected = border.sql("SELECT DISTINCT line, csv_line FROM reject_errors ORDER BY line")
-    border.problems += [
+    border.form += [
         Problem(path.name, "the line has not as many values as the header",
                 f"Separate values by {SEPARATORS[separator]}, and put text that holds one in double quotes.", line - 1,
                 value=text[:80], count=len(rejected) if first == 0 else 1)
@@ -248,33 +250,32 @@ def _cell(value: Any) -> str | None:
 # Names of one's own
 
 
-def _own_names(path: Path, border: Border) -> dict[str, Mapping[str, str]]:
-    """Own column name -> canonical name, per table, from columns.toml.
+def _own_names(path: Path, border: Border) -> tuple[dict[str, dict[str, str]], dict[str, frozenset[str]]]:
+    """Own column name -> canonical name per table from columns.toml, and which of them the table must have.
 
-    ``lopnr = "person_id"`` under ``[dispensings]`` (or above all tables, for every table) and the
-    other way round both do: only one side is a name the table knows.
+    ``lopnr = "person_id"`` under ``[dispensings]``, or above all tables for whichever has it; the other way round
+    does too, since only one side is a name the table knows.
     """
     renamed: dict[str, dict[str, str]] = {table: {} for table in TABLES}
-    if not path.exists():
-        return {**renamed}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        border.problems.append(Problem(path.name, f"is not TOML: {error}", 'Write lines such as lopnr = "person_id".'))
-        return {**renamed}
-    known = {table: {c.name for c in columns} | {alias for c in columns for alias, _ in STAND_INS.get(c.name, ())}
-             for table, columns in TABLES.items()}
+        border.form.append(Problem(path.name, f"is not TOML: {error}", 'Write lines such as lopnr = "person_id".'))
+        content = {}
     common = {name: target for name, target in content.items() if not isinstance(target, dict)}
-    for name, section in content.items():
-        if isinstance(section, dict) and name not in TABLES:
-            border.problems.append(Problem(path.name, "is no table", f"Use {', '.join(TABLES)}.", value=name))
-    for table in TABLES:
-        for name, target in {**common, **content.get(table, {})}.items():
-            own, canonical = (target, name) if name in known[table] and target not in known[table] else (name, target)
-            if canonical in known[table]:
+    border.form += [Problem(path.name, "is no table", f"Use {', '.join(TABLES)}.", value=name)
+                    for name in content if name not in common and name not in TABLES]
+    promised = {}
+    for table, columns in TABLES.items():
+        known = {c.name for c in columns} | {alias for c in columns for alias, _ in STAND_INS.get(c.name, ())}
+        section = content.get(table, {})
+        for name, target in {**common, **section}.items():
+            own, canonical = (target, name) if name in known and target not in known else (name, target)
+            if canonical in known:
                 # the register's forpddd is DDD per package, whichever of the two it is called here
                 renamed[table][own] = "ddd_per_package" if own.lower() == "forpddd" else canonical
-            elif name not in common:
-                border.problems.append(Problem(path.name, f"neither is a column of {table}", "Use one of "
-                                               f"{', '.join(sorted(known[table]))}.", column=name, value=str(target)))
-    return {**renamed}
+            elif name in section:
+                border.form.append(Problem(path.name, f"neither is a column of {table}", "Use one of "
+                                           f"{', '.join(sorted(known))}.", column=name, value=str(target)))
+        promised[table] = frozenset({*section, *map(str, section.values())} & renamed[table].keys())
+    return renamed, promised

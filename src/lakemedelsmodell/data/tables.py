@@ -130,10 +130,12 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
     for table in TABLES:
         if table in sources:
             border.read(table, sources[table])
-    border.raise_problems()
+    if border.form:
+        border.raise_problems()
     for table in border.files:
         border.check_table(table)
-    border.check_keys()
+    if not border.form:
+        border.check_keys()
     border.raise_problems()
     border.hand_over()
     content = border.content()
