@@ -179,7 +179,8 @@ def test_duplicate_rows_are_counted_and_kept(tmp_path):
 
 COHORT = pd.DataFrame({"person_id": ["b", "a", "a"], "centre_id": ["X", "Y", "X"], "age": [104, 3, 3],
                        "sex": ["2", "M", "m"], "months": [6.0, 2.0, 4.0],
-                       "cost": [1.5, 0.0, 3.25], "weight": [2.0, 1.0, 0.5], "flag_asthma": [1, 0, 0], "flag_cancer": [0, 1, 1]})
+                       "cost": [1.5, 0.0, 3.25], "weight": [2.0, 1.0, 0.5],
+                       "flag_asthma": [1, 0, 0], "flag_cancer": [0, 1, 1]})
 
 
 @pytest.mark.parametrize("dress", ["csv", "swedish.csv", "parquet"])
