@@ -7,10 +7,14 @@ import pandas as pd
 import pytest
 
 from cohorts import table
+from half_years import half_year
 from lakemedelsmodell import facts
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set
+from lakemedelsmodell.data.flags import build_cohort
+from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.measures.incentives import starter_packs
+from lakemedelsmodell.settlement import settle
 
 ALPHA, PHI = 0.7, 0.9
 STAIRCASE = facts.FeeStaircase(date(2025, 7, 1), ((2000, 1.0), (3634, 0.75), (5143, 0.25), (7117, 0.1)), 3800, "", "")
@@ -21,6 +25,7 @@ CONDITIONS = ConditionSet("toy", (
     Condition("lungs_large_pack", include=("R03",), min_ddd=30),
     Condition("marker", include=("C03",), marker_only=True),
     Condition("both", requires=("diabetes", "lungs")),
+    Condition("with_diabetes", include=("R03",), requires=("diabetes",)),
     Condition("rare", include=("Z",)),
 ))
 
@@ -44,9 +49,9 @@ def packs(frame=None, staircase=STAIRCASE, months=6.0):
     names = CONDITIONS.names
     tables = {
         "age_sex": table(100, model="age_sex"),
-        "chronic": table(100, [50.0, 40.0, 40.0, 90.0, 10.0], model="chronic", conditions=names),
+        "chronic": table(100, [50.0, 40.0, 40.0, 90.0, 60.0, 10.0], model="chronic", conditions=names),
         "chronic_defended": AmountTable("chronic_defended", table(100).cells, names,
-                                        np.array([50.0, 40.0, 40.0, 90.0, 10.0]), rule="listed"),
+                                        np.array([50.0, 40.0, 40.0, 90.0, 60.0, 10.0]), rule="listed"),
     }
     found = starter_packs(CONDITIONS, codes() if frame is None else frame, tables, dict.fromkeys(tables, PHI), ALPHA,
                           months=months, staircase=staircase)
@@ -75,6 +80,13 @@ def test_a_dear_first_pack_is_shared_by_the_staircase():
     assert row["cost_first_purchase_sek"] == pytest.approx(0.7 * (3000 - (2000 + 0.75 * 1000)))
 
 
+def test_a_drug_that_is_free_to_the_patient_costs_the_centre_from_the_first_pack():
+    frame = codes()
+    frame.loc[0, "cost_sek"] = frame.loc[0, "gross_sek"]
+    row = packs(frame).loc["diabetes", "chronic"]
+    assert row["cost_first_purchase_sek"] == row["cost_if_ceiling_reached_sek"] == pytest.approx(42)
+
+
 def test_today_a_pack_only_costs():
     row = packs().loc["diabetes", "age_sex"]
     assert row["flag_pays_sek"] == 0
@@ -95,6 +107,8 @@ def test_a_condition_that_requires_others_is_not_set_by_one_pack():
     row = packs().loc["both", "chronic"]
     assert pd.isna(row["atc"])
     assert np.isnan(row["flag_pays_sek"])
+    row = packs().loc["with_diabetes", "chronic"]
+    assert (row["atc"], row["flag_pays_sek"]) == ("R03AC02", 0)
 
 
 def test_what_is_not_in_the_data_is_unknown_not_zero():
@@ -129,3 +143,16 @@ def test_every_condition_of_the_headline_set_has_its_row():
     chronic = table(100, np.full(len(wide.names), 25.0), model="chronic", conditions=wide.names)
     found = starter_packs(wide, codes(), {"chronic": chronic}, {"chronic": 1.0}, ALPHA, staircase=STAIRCASE)
     assert list(found["condition"]) == list(wide.names)
+
+
+def test_a_switch_of_drug_within_a_group_changes_no_reimbursement():
+    """ΔR = 0, so that the centre keeps α times what a cheaper choice saves: Π = 1."""
+    alone = ConditionSet("toy", (Condition("diabetes", include=("A10B",)),))
+    paid, amounts, budget = {}, table(100, [50.0], conditions=alone.names), 900.0
+    for atc, cost in (("A10BA02", 60.0), ("A10BH01", 400.0)):
+        data = half_year([("1", "2025-10-01", atc, 1, 50, cost), ("1", "2026-02-01", atc, 1, 50, cost)])
+        paid[atc] = settle(amounts, build_cohort(data, Period.half_year(2026, 1), alone), ALPHA, budget)
+    cheap, dear = paid["A10BA02"], paid["A10BH01"]
+    assert cheap.unscaled_sek[0] == 6 * 150
+    np.testing.assert_array_equal(cheap.reimbursement_ore, dear.reimbursement_ore)
+    assert (cheap.net_sek - dear.net_sek)[0] == pytest.approx(ALPHA * (400 - 60))

@@ -23,12 +23,13 @@ MIN_ROWS = 20
 
 @dataclass(frozen=True)
 class _Pack:
-    """One pack of a code: SEK gross, its DDD, and how much of its rows is in the base (0 to 1)."""
+    """One pack of a code: SEK gross, its DDD, how much of its rows is in the base (0 to 1), free to the patient."""
 
     atc: str | None = None
     price: float = np.nan
     ddd: float = np.nan
     base_share: float = np.nan
+    free: bool = False
 
 
 def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping[str, AmountTable],
@@ -53,7 +54,7 @@ def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping
         atc: the code whose pack costs the centre least; pack_price_sek (gross, or what the region paid where the
         gross price is unknown); cost_if_ceiling_reached_sek: the centre's cost for a person who pays no more fees
         this year; cost_first_purchase_sek: for a person who has bought nothing else (nan when the gross price is
-        unknown); flag_pays_sek: φ b L, 0 where one pack does not raise the flag or the model has no add-on;
+        unknown; a code that never cost a patient anything, as insulin, is free here too); flag_pays_sek: φ b L, 0 where one pack does not raise the flag or the model has no add-on;
         gain_sek, gain_first_purchase_sek: pay less either cost; return_per_krona: pay over cost with the ceiling
         reached (nan when that is 0); break_even_ddd: DDD in a year at which drug cost equals φ b L.
     """
@@ -63,7 +64,7 @@ def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping
     for name, pack in packs.items():
         borne = cost_responsibility * pack.base_share
         at_ceiling = borne * pack.price
-        fee = float(staircase.patient_fee(pack.price)) if staircase else 0.0
+        fee = float(staircase.patient_fee(pack.price)) if staircase and not pack.free else 0.0
         first = borne * (pack.price - fee) if gross_known or not staircase else np.nan
         for model, table in tables.items():
             add_on = float(table.paid_add_ons[table.conditions.index(name)]) if name in table.conditions else 0.0
@@ -86,7 +87,8 @@ def _cheapest(condition: Condition, codes: pd.DataFrame) -> _Pack:
     usable = codes[(codes["positive_rows"] >= MIN_ROWS) & (codes["packages"] > 0) & codes["atc"].map(condition.matches)]
     priced = usable["gross_sek"].fillna(usable["cost_sek"]) / usable["packages"]
     ddd, base_share = usable["ddd"] / usable["packages"], usable["base_rows"] / usable["rows"]
-    packs = [_Pack(*pack) for pack in zip(usable["atc"], priced, ddd, base_share, strict=True) if pack[1] > 0]
+    free = usable["cost_sek"] >= 0.999 * usable["gross_sek"]  # öre are rounded
+    packs = [_Pack(*pack) for pack in zip(usable["atc"], priced, ddd, base_share, free, strict=True) if pack[1] > 0]
     return min(packs, key=lambda p: (p.price * p.base_share, p.price, p.atc), default=_Pack())
 
 
