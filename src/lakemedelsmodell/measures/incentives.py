@@ -54,9 +54,10 @@ def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping
         atc: the code whose pack costs the centre least; pack_price_sek (gross, or what the region paid where the
         gross price is unknown); cost_if_ceiling_reached_sek: the centre's cost for a person who pays no more fees
         this year; cost_first_purchase_sek: for a person who has bought nothing else (nan when the gross price is
-        unknown; a code that never cost a patient anything, as insulin, is free here too); flag_pays_sek: φ b L, 0 where one pack does not raise the flag or the model has no add-on;
-        gain_sek, gain_first_purchase_sek: pay less either cost; return_per_krona: pay over cost with the ceiling
-        reached (nan when that is 0); break_even_ddd: DDD in a year at which drug cost equals φ b L.
+        unknown; a code that never cost a patient anything, as insulin, is free here too); flag_pays_sek: φ b L, 0
+        where one pack does not raise the flag or the model has no add-on; gain_sek, gain_first_purchase_sek: pay less
+        either cost; return_per_krona: pay over cost with the ceiling reached (nan when that is 0); break_even_ddd:
+        DDD at which drug cost equals φ b L.
     """
     packs = {name: _cheapest(conditions[name], codes) for name in conditions.names}
     gross_known = codes["gross_sek"].notna().all()
