@@ -1,5 +1,7 @@
 """The noise floor: three estimators, one closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,18 @@ def test_a_weight_multiplies_cost_and_months_and_squares_in_variance():
     assert np.allclose(floors(noise_floor(heavy, predicted, ALPHA)), floors(noise_floor(world, predicted, ALPHA)))
 
 
+def test_unlike_weights_widen_the_floor():
+    """F² = α²σ² Σw²/(Σw)² with one month each."""
+    sigma, weight = 50.0, np.tile([1.0, 4.0, 0.2, 0.2], 30 * 20)
+    found = []
+    for seed in range(40):
+        world = normal_world(np.random.default_rng([21, seed]), centres=30, persons=80, sigma=sigma)
+        weighted = replace(world, weight=weight)
+        found.append(floors(noise_floor(weighted, np.full(len(weight), 1000.0), ALPHA)))
+    known = ALPHA**2 * sigma**2 * (weight[:80] ** 2).sum() / weight[:80].sum() ** 2
+    assert all(within_4_errors(one, known) for one in np.array(found).T)
+
+
 def test_strata_keep_ties_together_and_hold_equal_cost():
     rng = np.random.default_rng(18)
     predicted, listed = rng.gamma(0.5, 100, 20_000), np.full(20_000, 6.0)
@@ -148,6 +162,10 @@ def test_what_cannot_be_known_is_nan():
     assert np.isnan([lone.floor, lone.squared_residuals, lone.permutation, lone.disagreement]).all()
     assert np.isnan(lone.variance[0])
     assert lone.variance[1] > 0
+    three = noise_floor(cohort([0, 1, 1, 2, 2], [1.0, 2, 3, 5, 9]), np.ones(5), ALPHA)
+    assert three.squared_residuals == pytest.approx(noise_floor(cohort([0, 0, 1, 1], [2.0, 3, 5, 9]), np.ones(4), ALPHA)
+                                                    .squared_residuals)
+    assert three.permutation > 0
     here = stays(cohort([0, 0, 2, 2], [1.0, 2, 3, 5], n_centres=3))
     assert np.isnan(chance_variance(here, np.array([1.0, 2, 3, 5]), np.zeros(4, dtype=int))[1])
 

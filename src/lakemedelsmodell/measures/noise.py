@@ -106,16 +106,19 @@ def noise_floor(cohort: Cohort, predicted: np.ndarray, cost_responsibility: floa
 
 
 def own_variance(here: Stays, residual: np.ndarray) -> np.ndarray:
-    """Σ (r_i − r̄_k e_i)² n/(n−1) / M_k² per centre, (SEK per listed month)², shape (K,).
+    """Σ (r_i − r̄_k e_i)² / M_k² per centre, made up for the mean, (SEK per listed month)², shape (K,).
 
     From the centre's own residuals (SEK over the stay, shape (U,)) about its own mean, which is style and misfit and
-    not chance. nan for a centre with fewer than two stays.
+    not chance. What the mean takes away is 1/n when stays are equally long. nan for a centre with fewer than two.
     """
-    months, n = here.months, here.number
+    months = here.months
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = here.by_centre(residual) / months
         squares = here.by_centre((residual - mean[here.centre] * here.exposure) ** 2)
-        return np.where(n > 1, squares * n / (n - 1) / months**2, np.nan)
+        chance = here.by_centre(here.scale**2)
+        left = (1 - 2 * here.by_centre(here.exposure * here.scale**2) / (months * chance)
+                + here.by_centre(here.exposure**2) / months**2)
+        return np.where(here.number > 1, squares / left / months**2, np.nan)
 
 
 def permuted_variances(here: Stays, residual: np.ndarray, stratum: np.ndarray, permutations: int,

@@ -99,6 +99,8 @@ class TrueSpread:
 def true_spread(settlement: Settlement, cohort: Cohort, paid_per_month: np.ndarray) -> TrueSpread:
     """τ² of a model's nets, with s²_k pooled over centres within strata of what the model pays.
 
+    s²_k is that of listed persons' costs, also where the nets are of costs borne by the prescriber.
+
     Parameters
     ----------
     settlement : of the cohort
