@@ -191,6 +191,9 @@ def test_a_centre_is_paid_by_amounts_set_without_it():
     k = Totals.from_frame(data).centre_ids.tolist().index(data["centre_id"][0])
     assert fit_dear.left_out[k] == pytest.approx(fit.left_out[k])
     assert not np.allclose(fit_dear.amounts, fit.amounts, rtol=1e-2)
+    totals = Totals.from_frame(dear)
+    paid = compare_totals(totals, 0.7, resamples=100).comparison.settlements["chronic"]
+    np.testing.assert_allclose(paid.unscaled_sek, 0.7 * fit_dear.left_out * totals.months)
 
 
 def test_payments_below_nothing_are_nothing_and_said():

@@ -38,6 +38,7 @@ def test_every_form_of_file_says_the_same(tmp_path, name):
     np.testing.assert_allclose(totals.sums("flag"), [[100.0], [50.0]])
     assert totals.counts == {"centres_without_months": 1}
     assert any("ignored comment" in sentence for sentence in totals.found)
+    assert not any("age_sex" in sentence for sentence in totals.found)
 
 
 def test_thousands_apart_and_names_missing(tmp_path):

@@ -150,7 +150,8 @@ def read_totals(path: str | Path) -> Totals:
     border.raise_problems()
     columns = ["row_", *(c.name for c in NEEDED if c.name in border.has["totals"]), *numbers]
     frame = border.connection.table("totals_placed").select(columns).order_by("row_").to_pandas()
-    return Totals.from_frame(frame, file=path.name, found=tuple(border.found))
+    found = [said for said in border.found if not said.startswith(f"{path.name}: read ")]  # upper case made lower
+    return Totals.from_frame(frame, file=path.name, found=tuple(found))
 
 
 def _missing(frame: pd.DataFrame, file: str) -> Iterator[Problem]:
