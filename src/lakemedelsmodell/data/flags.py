@@ -70,31 +70,14 @@ def build_cohort(
     say = progress or (lambda _: None)
     _check_settings(half_year, cost_base, borne_by)
     lookback = lookback or Period.half_year_of(period.start).before(12)
-    centres = half_year.centres_frame
-    n_persons = int(half_year.persons.count().execute())
 
     say(f"{period}: months and costs")
     listed = _listed(half_year).cache()
-    base = _base_rows(half_year, period, cost_base, months)
-    matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
-    borne, counts = _borne(half_year, matched) if borne_by == "prescriber" else (None, {})
-    if borne_by == "prescriber":
-        matched = matched.semi_join(half_year.centres, matched.prescriber_centre_id == half_year.centres.centre_id)
-    costs = matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore",
-                           rows=_whole(1))
-    rows = _months(listed, period, months).union(costs)
-    frame = rows.group_by("person", "centre", "band").agg(parts=rows.parts.sum(), ore=rows.ore.sum(),
-                                                          rows=rows.rows.sum())
-    table = _arrays(frame.order_by("person", "centre", "band"))
-    person = table["person"].astype(np.int64)
-    total = base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)).to_pyarrow().to_pylist()[0]
-    counts["dispensings_without_listed_month"] = (
-        total["rows"] - int(table["rows"].sum()) - counts.get("dispensings_of_other_prescribers", 0))
-    counts["cost_without_listed_month_sek"] = (
-        round((int(total["ore"]) - int(table["ore"].sum())) / 100) - counts.get("cost_of_other_prescribers_sek", 0))
-
-    sex = _arrays(half_year.persons.order_by("person").select(male=(half_year.persons.sex == "M").ifelse(1, 0)))["male"]
-    newcomer = np.zeros(n_persons, dtype=bool)
+    rows, borne, counts = _months_and_costs(half_year, listed, period, months, cost_base, borne_by)
+    person = rows["person"].astype(np.int64)
+    persons = half_year.persons.order_by("person")
+    male = _arrays(persons.select(male=(persons.sex == "M").ifelse(1, 0)))["male"].astype(np.uint8)
+    newcomer = np.zeros(len(male), dtype=bool)
     newcomer[person] = True
     newcomer[_arrays(_listed_throughout(listed, lookback))["person"]] = False
     counts["persons_without_history"] = int(np.count_nonzero(newcomer))
@@ -103,12 +86,12 @@ def build_cohort(
     counts["dispensings_outside_window"] = int(outside.count().execute())
 
     say(f"{period}: conditions from {lookback}")
-    flags = _flag_arrays(half_year, (lookback.start, lookback.end), conditions, rules, n_persons)
+    window = (lookback.start, lookback.end)
+    flags: dict[str, np.ndarray] = {rule: _flags(half_year, window, conditions, rule)[person] for rule in rules}
     return Cohort(
-        centres=centres, period=period, person=person, centre=table["centre"].astype(np.int32),
-        sex=sex.astype(np.uint8)[person], band=table["band"].astype(np.uint8),
-        months=table["parts"] / MONTH_PARTS, cost=table["ore"] / 100, conditions=conditions.names,
-        flags={rule: held[person] for rule, held in flags.items()}, borne_cost=borne,
+        centres=half_year.centres_frame, period=period, person=person, centre=rows["centre"].astype(np.int32),
+        sex=male[person], band=rows["band"].astype(np.uint8), months=rows["parts"] / MONTH_PARTS,
+        cost=rows["ore"] / 100, conditions=conditions.names, flags=flags, borne_cost=borne,
         counts={kind: n for kind, n in sorted({**half_year.counts, **counts}.items()) if n})
 
 
@@ -139,7 +122,39 @@ def _band(at: Column, birth_month: Column) -> Column:
     return ibis.least(lived // (12 * 5), len(BAND_FROM) - 1).cast("int32")
 
 
+def _check_settings(half_year: HalfYear, cost_base: str, borne_by: str) -> None:
+    has = half_year.has["dispensings"]
+    if borne_by == "prescriber" and "prescriber_centre_id" not in has:
+        raise DataError(Problem("dispensings", "the setting borne_by = prescriber needs to know who prescribed",
+                                "Add prescriber_centre_id, or set borne_by = listing.", column="prescriber_centre_id"))
+    if cost_base == "gross_price" and ("gross_price" not in has or half_year.counts.get("gross_price_unknown")):
+        raise DataError(Problem("dispensings", "the setting cost_base = gross_price needs it in every row",
+                                "Fill in gross_price, or set cost_base = benefit_cost.", column="gross_price",
+                                count=half_year.counts.get("gross_price_unknown", 1)))
+
+
 # Months and costs
+
+
+def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months: str, cost_base: str, borne_by: str
+                      ) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, int]]:
+    """Parts of months and öre per person, centre and band, sorted; SEK borne by each centre; what is left out."""
+    base = _base_rows(half_year, period, cost_base, months)
+    matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
+    total = base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)).to_pyarrow().to_pylist()[0]
+    borne, others, others_ore = None, 0, 0
+    if borne_by == "prescriber":
+        borne, others, others_ore = _borne(half_year, matched)
+        matched = matched.semi_join(half_year.centres, matched.prescriber_centre_id == half_year.centres.centre_id)
+    costs = matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore",
+                           rows=_whole(1))
+    t = _months(listed, period, months).union(costs)
+    t = t.group_by("person", "centre", "band").agg(parts=t.parts.sum(), ore=t.ore.sum(), rows=t.rows.sum())
+    sums = _arrays(t.order_by("person", "centre", "band"))
+    return sums, borne, {
+        "dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
+        "dispensings_without_listed_month": total["rows"] - others - int(sums["rows"].sum()),
+        "cost_without_listed_month_sek": round((total["ore"] - others_ore - int(sums["ore"].sum())) / 100)}
 
 
 def _listed(half_year: HalfYear) -> Table:
@@ -181,15 +196,13 @@ def _base_rows(half_year: HalfYear, period: Period, cost_base: str, months: str)
                     ore=_ore(amount))
 
 
-def _borne(half_year: HalfYear, matched: Table) -> tuple[np.ndarray, dict[str, int]]:
-    """SEK each centre prescribed, shape (K,), and what others prescribed."""
+def _borne(half_year: HalfYear, matched: Table) -> tuple[np.ndarray, int, int]:
+    """SEK each centre prescribed, shape (K,), and the rows and öre that others prescribed."""
     by = matched.group_by("prescriber_centre_id").agg(rows=matched.count(), ore=matched.ore.sum()).to_pandas()
     by = by.set_index("prescriber_centre_id")
     ids = half_year.centres_frame["centre_id"]
-    other = by[~by.index.isin(ids)].sum()
-    return by["ore"].reindex(ids).fillna(0).to_numpy(float) / 100, {
-        "dispensings_of_other_prescribers": int(other["rows"]),
-        "cost_of_other_prescribers_sek": round(int(other["ore"]) / 100)}
+    others = by[~by.index.isin(ids)].sum()
+    return by["ore"].reindex(ids).fillna(0).to_numpy(float) / 100, int(others["rows"]), int(others["ore"])
 
 
 def _listed_throughout(listed: Table, window: Period) -> Table:
@@ -202,42 +215,32 @@ def _listed_throughout(listed: Table, window: Period) -> Table:
     return t.filter(t.days == (window.end - window.start).days).select("person")
 
 
-def _check_settings(half_year: HalfYear, cost_base: str, borne_by: str) -> None:
-    has = half_year.has["dispensings"]
-    if borne_by == "prescriber" and "prescriber_centre_id" not in has:
-        raise DataError(Problem("dispensings", "the setting borne_by = prescriber needs to know who prescribed",
-                                "Add prescriber_centre_id, or set borne_by = listing.", column="prescriber_centre_id"))
-    if cost_base == "gross_price" and ("gross_price" not in has or half_year.counts.get("gross_price_unknown")):
-        raise DataError(Problem("dispensings", "the setting cost_base = gross_price needs it in every row",
-                                "Fill in gross_price, or set cost_base = benefit_cost.", column="gross_price",
-                                count=half_year.counts.get("gross_price_unknown", 1)))
-
-
 # Conditions
 
 
-def _flag_arrays(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rules: Sequence[Rule],
-                     n_persons: int) -> dict[str, np.ndarray]:
-    """Flags by rule: bool, shape (persons in the order of their number, ``conditions.names``)."""
+def _flags(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rule: Rule) -> np.ndarray:
+    """Flags: bool, shape (persons in the order of their number, ``conditions.names``).
+
+    They are read once and then fixed: periods of one half-year share them.
+    """
     import ibis
 
+    if (window, conditions, rule) in half_year.flags_read:
+        return half_year.flags_read[window, conditions, rule]
     number = {c.name: i for i, c in enumerate(conditions.conditions)}
-    expanded = conditions.expand(half_year.codes["atc"])
-    expanded = expanded.assign(condition=[number[name] for name in expanded["condition"]])
-    codes = ibis.memtable(expanded, schema={"atc": "string", "condition": "int32"})
-    many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
-    marks = _marks(half_year, window, codes, many).cache()
-    column = np.full(len(number), -1)
-    column[[number[name] for name in conditions.names]] = np.arange(len(conditions.names))
-    result: dict[str, np.ndarray] = {}
-    for rule in rules:
-        held = _resolve(_found(marks, conditions, rule), conditions)
-        held = held.join(half_year.persons, "person_id").select("person", "condition")
-        pairs = _arrays(held)
-        keep = column[pairs["condition"]] >= 0
-        result[rule] = np.zeros((n_persons, len(conditions.names)), dtype=bool)
-        result[rule][pairs["person"][keep], column[pairs["condition"][keep]]] = True
-    return result
+    marks = half_year.flags_read.get((window, conditions))
+    if marks is None:
+        expanded = conditions.expand(half_year.codes["atc"])
+        expanded = expanded.assign(condition=[number[name] for name in expanded["condition"]])
+        codes = ibis.memtable(expanded, schema={"atc": "string", "condition": "int32"})
+        many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
+        marks = half_year.flags_read[window, conditions] = _marks(half_year, window, codes, many).cache()
+    held = _resolve(_found(marks, conditions, rule), conditions)
+    held = _arrays(held.join(half_year.persons, "person_id").select("person", "condition"))
+    flags = np.zeros((int(half_year.persons.count().execute()), len(number)), dtype=bool)
+    flags[held["person"], held["condition"]] = True
+    flags = half_year.flags_read[window, conditions, rule] = flags[:, [number[name] for name in conditions.names]]
+    return flags
 
 
 def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table, count_dates: bool) -> Table:
@@ -288,11 +291,16 @@ def _found(marks: Table, conditions: ConditionSet, rule: Rule) -> Table:
         "condition": np.arange(len(conditions.conditions), dtype=np.int32),
         "min_dates": [c.min_dates or 0 for c in conditions.conditions],
         "min_days_apart": [c.min_days_apart or 0 for c in conditions.conditions],
-        "min_ddd": [math.ceil((c.min_ddd or 0) * 1000) for c in conditions.conditions],
-        "min_packages": [math.ceil((c.min_packages or 0) * 1000) for c in conditions.conditions]}))
+        "min_ddd": [_least(c.min_ddd) for c in conditions.conditions],
+        "min_packages": [_least(c.min_packages) for c in conditions.conditions]}))
     t = marks.join(limits, "condition")
     return t.filter(t.dates >= t.min_dates, t.last.delta(t.first, unit="day") >= t.min_days_apart,
                     t.ddd >= t.min_ddd, t.packages >= t.min_packages).select("person_id", "condition")
+
+
+def _least(limit: float | None) -> int:
+    """A threshold in thousandths; what a float adds in its last digit does not raise it."""
+    return math.ceil(round((limit or 0) * 1000, 6))
 
 
 def _resolve(found: Table, conditions: ConditionSet) -> Table:
@@ -345,7 +353,7 @@ def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: Condi
         ``person_id`` (sorted) and one bool column per reported condition, named as the condition is.
     """
     persons = half_year.persons.order_by("person").select("person_id").to_pandas()
-    held = _flag_arrays(half_year, window, conditions, (rule,), len(persons))[rule]
+    held = _flags(half_year, window, conditions, rule)
     return pd.concat([persons, pd.DataFrame(held, columns=list(conditions.names))], axis=1)
 
 

@@ -40,7 +40,7 @@ KINDS: Mapping[str, str] = {
 """What is counted and shown, by kind; nothing of it is fatal."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HalfYear:
     """Centres, persons, listings and dispensings, checked; the rows stay where they lie.
 
@@ -86,7 +86,8 @@ class HalfYear:
     first_day: date
     last_day: date
     has: Mapping[str, set[str]]
-    held: Any = field(default=None, repr=False, compare=False)
+    held: Any = field(default=None, repr=False)
+    flags_read: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_frames(cls, centres: Any, persons: Any, listings: Any, dispensings: Any, base_drugs: Any = None, *,
