@@ -37,6 +37,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import display
 
 import lakemedelsmodell as lm
 from lakemedelsmodell.data.totals_file import Totals, read_totals
@@ -105,7 +106,7 @@ if here:
 if here:
     issued = 12 * practices.cost / practices.months
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharex=True, sharey=True)
-    for ax, model in zip(axes, ("index_astro_pu", "age_sex", "chronic_covariates")):
+    for ax, model in zip(axes, ("index_astro_pu", "age_sex", "chronic_covariates"), strict=True):
         ax.hexbin(12 * compared.fits[model].left_out, issued, gridsize=50, extent=(0, 40, 0, 40), bins="log", cmap="Blues")
         ax.plot([0, 40], [0, 40], color="0.3", lw=0.8)
         ax.set(xlabel="paid for, from the other practices", title=NAMES[model])
@@ -206,7 +207,7 @@ if here:
 # %%
 if here:
     fig, axes = plt.subplots(1, 2, figsize=(10, 3))
-    for ax, measure in zip(axes, ("R²", "CPM")):
+    for ax, measure in zip(axes, ("R²", "CPM"), strict=True):
         wide = meps[measure].unstack().loc[list(cases)]
         for offset, model, color, label in ((-0.2, "age_sex", "0.75", "age and sex"),
                                             (0.2, "chronic", "C0", "+ fourteen conditions")):

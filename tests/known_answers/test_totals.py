@@ -106,7 +106,8 @@ def test_the_edge_is_met_on_both_sides():
     for seed in range(6):
         data = frame(seed, 25, noise=25.0)
         data["cost"] += data["flag_kol"] * (3.0 - ADD_ONS[1])
-        at_zero += [fitted(data.drop(k))["chronic"].amounts[-1] == 0 for k in range(25)]
+        chronic = next(m for m in models_of(Totals.from_frame(data)) if m.name == "chronic")
+        at_zero += [chronic.fit(Totals.from_frame(data.drop(k))).amounts[-1] == 0 for k in range(25)]
     assert 0 < sum(at_zero) < len(at_zero)
     assert any(0 < sum(at_zero[i:i + 25]) < 25 for i in range(0, len(at_zero), 25))
 
