@@ -278,7 +278,7 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
             if kind == "simulation"
             else None,
             "seed": 20260101 if kind == "simulation" else None,
-            "scale": 1.0 if kind == "simulation" else None,
+            "scale": (0.05 if verdict == "undecided" else 1.0) if kind == "simulation" else None,
             "content_hash": "9f2c4be7a1d35586" * 4,
         },
         "period": None
@@ -481,6 +481,7 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                 for (s, a), x in published.items()
             ],
             "equal_cells": 40,
+            "within_3_se": 42,
             "factors": [],
             "prevalence": [
                 {

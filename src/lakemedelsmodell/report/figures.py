@@ -185,7 +185,7 @@ def amounts_by_age(ages: Sequence[int], profiles: Mapping[str, Sequence[float]],
     ax.set(title=title, xlim=(0, edges[-1]), xticks=range(0, 101, 20))
     ax.set_xlabel(words.rank)
     ax.set_ylabel(words.value)
-    ax.set_ylim(bottom=0)
+    ax.axhline(0, color=INK, lw=0.9, zorder=1).sticky_edges.y.append(0)  # no margin below 0 unless an amount lies there
     _ticks(ax.yaxis, words)
     return ax
 
@@ -199,7 +199,8 @@ def starter_packs(labels: Sequence[str], cost: Sequence[float], pays: Sequence[f
     ax.hlines(place, c, p, color=np.where(p > c, PROPOSAL_COLOUR, TODAY_COLOUR), lw=1.6, alpha=0.55)
     ax.scatter(c, place, s=34, facecolors="white", edgecolors=TODAY_COLOUR, linewidths=1.3, label=words.today, zorder=3)
     ax.scatter(p, place, s=34, color=PROPOSAL_COLOUR, marker="D", label=words.proposal, zorder=3)
-    ax.set_yticks(place, [_cut(label) for label in labels])
+    figure = ax.get_figure(root=True)
+    ax.set_yticks(place, [_cut(label, 26 if figure and figure.get_figwidth() < 5 else 44) for label in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
     ax.set_xlim(left=0)
     ax.set_xlabel(words.value)

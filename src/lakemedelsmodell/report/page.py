@@ -73,11 +73,14 @@ class Page(Phrases):
 
     def warnings(self) -> list[tuple[str, str]]:
         """(language, text) of every warning, the known ones in the report's language."""
-        patterns, said = self.text.listed("warnings.patterns"), []
+        patterns, scale = self.text.listed("warnings.patterns"), self.results.at("run", "scale")
+        said: list[tuple[str, str]] = []
+        if known(scale) and scale < 1:
+            said.append((self.lang, self.text.plain("page.scaled", share=self.number.percent(scale))))
         for warning in map(str, self.results.at("warnings") or []):
             matches = ((re.fullmatch(pattern, warning), words) for pattern, words in patterns)
             found = next(((m, words) for m, words in matches if m), None)
-            said.append((self.lang, found[1].format(*found[0].groups())) if found else ("en", warning))
+            said.append((self.lang, found[1].format(*map(self.model, found[0].groups()))) if found else ("en", warning))
         return said
 
     def answer(self) -> dict[str, Any]:
@@ -266,6 +269,7 @@ class Page(Phrases):
             for i, part in enumerate(example.part("models", m).parts("parts")):
                 words = self.label(part)
                 base = i == 0 and part.at("name") not in held
+                words = words[:1].lower() + words[1:] if base else words
                 # The base amount has one row, whatever each model calls the part.
                 key, words = ("", t.plain("examples.base", label=words)) if base else (str(part.at("name")), words)
                 parts.setdefault(key, (words, {}))[1][m] = part.at("sek")
@@ -291,7 +295,9 @@ class Page(Phrases):
         rows = [Row(t.plain("amounts.band_last" if age == BAND_FROM[-1] else "amounts.band", first=age, last=age + 4),
                     tuple(n.whole_or(cells[m].get((age, sex)), 1) for sex in "KM" for m in models))
                 for age in BAND_FROM]
-        notes = (t("amounts.note"), *((t("amounts.flat"),) if "flat" in contents.models else ()))
+        negative = any(sek < 0 for of in cells.values() for sek in of.values())
+        notes = (t("amounts.note"), *((t("amounts.negative"),) if negative else ()),
+                 *((t("amounts.flat"),) if "flat" in contents.models else ()))
         section.add("table", self.table(
             "table-age-sex", "amounts.caption_age_sex", "amounts.age",
             (*columns(heads, t.plain("amounts.women")), *columns(heads, t.plain("amounts.men"))), rows, notes))
@@ -451,12 +457,14 @@ class Page(Phrases):
         if known(found.at("equal_cells")):
             key = "calibration.equal" if differing else "calibration.equal_all"
             section.say(t(key, equal=n.number(found.at("equal_cells")), all=n.number(len(cells))))
+            if differing and known(within := found.at("within_3_se")):
+                section.say(t("calibration.within", within=n.number(within), all=n.number(len(cells))))
         if differing:
             sexes = {"K": t.plain("amounts.women"), "M": t.plain("amounts.men")}
             section.add("table", self.table(
                 "table-cells", "calibration.caption_table", "calibration.cell",
                 self.heads("calibration.", "published", "derived", "se"),
-                (Row(f"{sexes.get(str(x.at('sex')), x.at('sex'))}, {x.at('age_band')}",
+                (Row(f"{sexes.get(str(x.at('sex')), x.at('sex'))}, {str(x.at('age_band')).replace('-', '–')}",
                      (n.whole_or(x.at("published"), 2), n.whole_or(x.at("derived"), 2), n.number(x.at("se"), 2)))
                  for x in differing)))
         self._prevalence(section, found)
@@ -470,7 +478,8 @@ class Page(Phrases):
             "table-region", "calibration.caption_facts", "calibration.fact", self.heads("calibration.", "value"),
             (Row(t.plain(f"calibration.{k}"), (value,)) for k, value in facts.items())))
         variation = ("observed", "chance", "latent")
-        if varied := found.parts("prevalence_cv"):
+        varied = [x for x in found.parts("prevalence_cv") if not self._labels or str(x.at("condition")) in self._labels]
+        if varied:
             section.add("table", self.table(
                 "table-variation", "calibration.caption_cv", "calibration.group",
                 self.heads("calibration.", *variation),
@@ -481,7 +490,8 @@ class Page(Phrases):
                 "table-changes", "calibration.caption_changes", "calibration.group",
                 (*self.heads("calibration.", "old", "new"), *self.heads("calibration.", "why", wide=True)),
                 (Row(self.condition(x.at("group")),
-                     (n.whole_or(x.at("old"), 2), n.whole_or(x.at("new"), 2), str(x.at("why") or DASH)))
+                     (n.whole_or(x.at("old"), 2), n.whole_or(x.at("new"), 2),
+                      Markup('<span lang="en">{}</span>').format(x.at("why") or DASH)))
                  for x in changes)))
         return section
 

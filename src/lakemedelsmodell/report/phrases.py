@@ -84,7 +84,8 @@ class Phrases:
         return self.range(*(self.signed_change(contrast.at(k)) for k in ("ci_low", "ci_high")))
 
     def model(self, name: str) -> str:
-        return self.text.name("models", name)
+        """The name readers know a model by; any other word as it stands."""
+        return self.text.plain(f"models.{name}") if f"models.{name}" in self.text else name
 
     def label(self, entry: Gaps) -> str:
         """The label of a condition or part in the report's language."""
