@@ -25,12 +25,14 @@ _HOMES = {
     "data.flags": ("build_cohort", "code_summary", "read_flags"),
     "data.periods": ("Period",),
     "data.tables": ("HalfYear",),
+    "data.totals_file": ("Totals", "read_totals"),
     "errors": ("DataError", "Problem", "UserError"),
     "measures": ("Comparison", "Contrast", "FitMeasures", "Spread", "compare"),
+    "measures.totals": ("compare_totals",),
     "models": ("AgeSex", "ChronicConditions", "Flat", "OutOfFold", "PublishedAgeSex", "out_of_fold"),
     "settlement": ("Settlement", "settle"),
     "simulation": ("Scenario", "Simulation", "load_scenario", "simulate"),
-    "study": ("Evaluation", "Settings", "derive_table", "evaluate", "evaluate_cohort"),
+    "study": ("Evaluation", "Settings", "derive_table", "evaluate", "evaluate_cohort", "evaluate_totals"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -45,13 +47,15 @@ if TYPE_CHECKING:
     from lakemedelsmodell.data.flags import build_cohort, code_summary, read_flags
     from lakemedelsmodell.data.periods import Period
     from lakemedelsmodell.data.tables import HalfYear
+    from lakemedelsmodell.data.totals_file import Totals, read_totals
     from lakemedelsmodell.errors import DataError, Problem, UserError
     from lakemedelsmodell.measures import Comparison, Contrast, FitMeasures, Spread, compare
+    from lakemedelsmodell.measures.totals import compare_totals
     from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
     from lakemedelsmodell.models.out_of_fold import OutOfFold, out_of_fold
     from lakemedelsmodell.settlement import Settlement, settle
     from lakemedelsmodell.simulation import Scenario, Simulation, load_scenario, simulate
-    from lakemedelsmodell.study import Evaluation, Settings, derive_table, evaluate, evaluate_cohort
+    from lakemedelsmodell.study import Evaluation, Settings, derive_table, evaluate, evaluate_cohort, evaluate_totals
 
 
 def __getattr__(name: str) -> Any:

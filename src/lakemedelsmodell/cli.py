@@ -163,6 +163,10 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="A reduced table instead: one row per person and centre, CSV or Parquet."),
     ] = None,
+    totals: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Sums per centre instead: one row per centre, CSV, Parquet or XLSX."),
+    ] = None,
     period: Annotated[
         str | None, typer.Option(help="Months to pay, such as 2026-01..2026-02; else the last half-year.")
     ] = None,
@@ -174,12 +178,12 @@ def evaluate(
     no_report: NoReport = False,
 ) -> None:
     """The same on files of your own: what each centre gets and pays under each model."""
-    if (data is None) == (cohort is None):
-        raise UserError("Give either a DATA folder or --cohort FILE.")
-    if cohort is not None and period is not None:
-        raise UserError("--period goes with a DATA folder; a --cohort file holds one period already.")
+    if sum(given is not None for given in (data, cohort, totals)) != 1:
+        raise UserError("Give one of a DATA folder, --cohort FILE and --totals FILE.")
+    if data is None and period is not None:
+        raise UserError("--period goes with a DATA folder; a file of persons or sums holds one period already.")
     from lakemedelsmodell.data.periods import Period
-    from lakemedelsmodell.run import evaluate_cohort_run, evaluate_run, read_settings
+    from lakemedelsmodell.run import evaluate_cohort_run, evaluate_run, evaluate_totals_run, read_settings
 
     chosen = read_settings(settings)
     if period is not None:
@@ -193,6 +197,10 @@ def evaluate(
         elif cohort is not None:
             result = evaluate_cohort_run(
                 cohort, out=out, settings=chosen, langs=langs, report=report, progress=progress
+            )
+        elif totals is not None:
+            result = evaluate_totals_run(
+                totals, out=out, settings=chosen, langs=langs, report=report, progress=progress
             )
     _print_summary(result)
 
@@ -332,7 +340,7 @@ def _print_summary(result: RunResult) -> None:
     size = [
         period,
         f"{totals['centres']:,} centres",
-        f"{totals['persons']:,} persons",
+        f"{totals['persons']:,} persons" if totals["persons"] else None,
         f"cost {_number(totals['cost_sek'] / 1e6, 1)} MSEK",
         f"shared out {_number(totals['budget_sek'] / 1e6, 1)} MSEK",
     ]

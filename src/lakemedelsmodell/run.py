@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from lakemedelsmodell.errors import DataError, Problem, UserError
-from lakemedelsmodell.study import Evaluation, Progress, Settings, evaluate, evaluate_cohort, quiet
+from lakemedelsmodell.study import Evaluation, Progress, Settings, evaluate, evaluate_cohort, evaluate_totals, quiet
 
 if TYPE_CHECKING:
     from lakemedelsmodell.simulation.scenario import Scenario
@@ -215,17 +215,31 @@ def evaluate_cohort_run(file: Path, *, out: Path | None = None, settings: Settin
     """Evaluate a reduced table (one row per person × centre) and write the run folder."""
     from lakemedelsmodell.data.cohort_file import read_cohort
 
+    return _reduced_run("cohort", file, read_cohort, evaluate_cohort, out, settings, langs, report, progress)
+
+
+def evaluate_totals_run(file: Path, *, out: Path | None = None, settings: Settings | None = None,
+                        langs: Sequence[str] = ("sv", "en"), report: Report | None = None,
+                        progress: Progress = quiet) -> RunResult:
+    """Evaluate sums per centre (one row per centre) and write the run folder."""
+    from lakemedelsmodell.data.totals_file import read_totals
+
+    return _reduced_run("totals", file, read_totals, evaluate_totals, out, settings, langs, report, progress)
+
+
+def _reduced_run(kind: str, file: Path, read: Callable[[Path], Any], evaluation: Callable[..., Evaluation],
+                 out: Path | None, settings: Settings | None, langs: Sequence[str], report: Report | None,
+                 progress: Progress) -> RunResult:
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / file.stem if out is None else out
     check_out(folder, [file])
     with staged(folder) as stage:
-        progress("reading and checking the cohort")
-        cohort = read_cohort(file)
-        evaluation = evaluate_cohort(cohort, settings or Settings(), progress=progress)
+        progress(f"reading and checking the {kind}")
+        found = evaluation(read(file), settings or Settings(), progress=progress)
         hashes = file_hashes(file)
         results = _finish(
-            stage, evaluation,
-            {"kind": "cohort", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
+            stage, found,
+            {"kind": kind, "scenario": None, "scenario_title": None, "seed": None, "scale": None,
              "content_hash": next(iter(hashes.values()))},
             {"inputs": hashes}, started, clock, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)

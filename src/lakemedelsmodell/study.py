@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from lakemedelsmodell.data.cohort import Cohort
     from lakemedelsmodell.data.tables import HalfYear
+    from lakemedelsmodell.data.totals_file import Totals
     from lakemedelsmodell.measures.comparison import Comparison
 
 Progress = Callable[[str], None]
@@ -245,27 +246,51 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
     from lakemedelsmodell.measures.comparison import compare
     from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
 
-    alpha = settings.cost_responsibility or facts.cost_responsibility(date(facts.published_years()[-1], 1, 1))
+    alpha, budget = _own_terms(settings)
     progress("fitting the models out of fold")
     models = [Flat(), AgeSex(), *([ChronicConditions()] if cohort.conditions else [])]
     payers = {m.name: out_of_fold(m, cohort, alpha) for m in models}
     progress("settling the centres and measuring the spread")
-    if settings.budget == "published":
-        raise UserError("A cohort has no published table to set the budget by. Set budget = \"cost\" or an amount.")
-    budget = None if settings.budget == "cost" else float(settings.budget)
     comparison = compare(payers, cohort, alpha, budget, resamples=settings.resamples, seed=settings.seed)
     tables = {name: payer.table for name, payer in payers.items()}
-    results = {
-        "period": None, "fit_period": None, "lookback": None, "fit_lookback": None, "variants": ["out of fold"],
-        "settings": settings.model_dump(mode="json") | {"condition_set": None, "period": None},
+    results = _bare_results(settings) | {
         "totals": _totals(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
-        "found": [],
         "warnings": _warnings(comparison, cohort),
         "models": _models_dict(comparison, {m.name: m.role for m in models}),
         "contrasts": [asdict(c) for c in comparison.contrasts],
-        "beside": [], "incentives": [], "conditions": [], "condition_statement": None, "examples": [], "coverage": None,
     }
     return Evaluation(results, comparison, tables, _centres_frame(comparison, cohort.centres), _amounts_frame(tables))
+
+
+def evaluate_totals(totals: Totals, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
+    """Carry out the analysis plan on sums per centre, where a region may hand out no persons.
+
+    Amounts are set without the centre they pay, not rounded; budget α × cost. Fit is of centres, not persons.
+    """
+    from lakemedelsmodell.measures.totals import compare_totals
+
+    alpha, budget = _own_terms(settings)
+    progress("fitting the models on the other centres and measuring the spread")
+    found = compare_totals(totals, alpha, budget, resamples=settings.resamples, seed=settings.seed)
+    results = _bare_results(settings) | found.results()
+    return Evaluation(results, found.comparison, {}, found.centres_frame(), found.amounts_frame())
+
+
+def _own_terms(settings: Settings) -> tuple[float, float | None]:
+    """Cost responsibility and budget (None: α × cost) of a reduced table, which has no published amounts."""
+    if settings.budget == "published":
+        raise UserError('A reduced table has no published amounts to set the budget by. Set budget = "cost" or an amount.')
+    alpha = settings.cost_responsibility or facts.cost_responsibility(date(facts.published_years()[-1], 1, 1))
+    return alpha, None if settings.budget == "cost" else float(settings.budget)
+
+
+def _bare_results(settings: Settings) -> dict[str, Any]:
+    """What a reduced table cannot know."""
+    return {
+        "period": None, "fit_period": None, "lookback": None, "fit_lookback": None, "variants": ["out of fold"],
+        "settings": settings.model_dump(mode="json") | {"condition_set": None, "period": None}, "found": [],
+        "beside": [], "incentives": [], "conditions": [], "condition_statement": None, "examples": [], "coverage": None,
+    }
 
 
 def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()) -> pd.DataFrame:
@@ -420,6 +445,11 @@ def _warnings(comparison: Comparison, cohort: Cohort) -> list[str]:
     if empty := int((listed == 0).sum()):
         found.append(f"{empty} centres have no listed months in the period; they have no net.")
     for name, table in comparison.tables.items():
+        if below := int((table.cells < 0).sum()):
+            found.append(
+                f"{name}: the amount for age and sex is below 0 in {below} of {facts.N_CELLS} cells (lowest "
+                f"{np.nanmin(table.cells):.0f} SEK per listed month). Add-ons that simply add up overpay those who hold "
+                "few conditions, and a table with amounts below 0 can hardly be paid.")
         if "nobody was listed" in table.source:
             found.append(f"{name}: {table.source}.")
     return found
