@@ -372,7 +372,9 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     instead = calendar.next_working[np.clip(about_then, 0, calendar.days - 1)]
     day = np.where(shut & (instead >= persons.enters[who]) & (instead < last), instead, day)
 
-    order = np.argsort(who << 46 | day.astype(np.int64) << 32 | row)
+    place = who << 40 | day.astype(np.int64) << 29 | code[row] << 20  # a code is not filled twice on a day
+    order = np.argsort(place | row)
+    order = order[np.diff(place[order], prepend=-1) > 0]
     row, who, day = row[order], who[order].astype(np.int32), day[order]
     substance, rolled = code[row], rolled[row]
     centre = listings.centre_on(who, day)

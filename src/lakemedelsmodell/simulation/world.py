@@ -159,6 +159,8 @@ class World:
         u = Keyed("dose dispensing", self.seed, centre_id).uniform(np.arange(len(persons)))
         with np.errstate(divide="ignore", invalid="ignore"):
             during = np.floor(days * (u - now) / (later - now))
+        birthday = 365 * (self.scenario.prescribing.dose_dispensed_min_age - persons.age)
+        during = np.maximum(during, birthday)
         return np.where(u < now, 0, np.where(u < later, during, NOT_LATER)).astype(np.int64)
 
     def block(self, home: int) -> Block:
