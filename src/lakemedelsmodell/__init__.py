@@ -32,7 +32,7 @@ _HOMES = {
     "models": ("AgeSex", "ChronicConditions", "Flat", "OutOfFold", "PublishedAgeSex", "out_of_fold"),
     "settlement": ("Settlement", "settle"),
     "simulation": ("Scenario", "Simulation", "load_scenario", "simulate"),
-    "study": ("Evaluation", "Settings", "derive_table", "evaluate", "evaluate_cohort", "evaluate_totals"),
+    "evaluation": ("Evaluation", "Settings", "derive_table", "evaluate", "evaluate_cohort", "evaluate_totals"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from lakemedelsmodell.models.out_of_fold import OutOfFold, out_of_fold
     from lakemedelsmodell.settlement import Settlement, settle
     from lakemedelsmodell.simulation import Scenario, Simulation, load_scenario, simulate
-    from lakemedelsmodell.study import Evaluation, Settings, derive_table, evaluate, evaluate_cohort, evaluate_totals
+    from lakemedelsmodell.evaluation import Evaluation, Settings, derive_table, evaluate, evaluate_cohort, evaluate_totals
 
 
 def __getattr__(name: str) -> Any:

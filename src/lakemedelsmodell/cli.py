@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from lakemedelsmodell.amounts import AmountTable, Language
     from lakemedelsmodell.data.tables import HalfYear
+    from lakemedelsmodell.evaluation import Progress
     from lakemedelsmodell.run import Report, RunResult
-    from lakemedelsmodell.study import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,7 +105,7 @@ def table(
         return
     if format is not Format.text:
         raise UserError("--format goes with the published table alone; a derived table is printed as text.")
-    from lakemedelsmodell.study import derive_table
+    from lakemedelsmodell.evaluation import derive_table
 
     half_year = _read(derive)
     with _progress() as progress:
@@ -115,7 +115,7 @@ def table(
         (c.age_band, c.sex, _kronor(c.published), _kronor(c.derived), "=" if c.equal else "differs")
         for c in cells.itertuples()
     ]
-    _print_columns([("age", "sex", "published", "derived", ""), *rows], "<<>")
+    print(_columns([("age", "sex", "published", "derived", ""), *rows], "<<>"))
     print(f"equal cells: {int(cells['equal'].sum())} of {len(cells)}")
 
 
@@ -245,7 +245,7 @@ def flags(
         f"{out}: {len(frame):,} persons, {len(frame.columns) - 1} conditions of {chosen.name} ({rule.value}), "
         f"{first} to {after} (exclusive)"
     )
-    _print_columns([(name, f"{int(frame[name].sum()):,}") for name in chosen.names], "<>")
+    print(_columns([(name, f"{int(frame[name].sum()):,}") for name in chosen.names], "<>"))
 
 
 @app.command(epilog=_example("check my_extract"))
@@ -261,7 +261,7 @@ def check(data: DataFolder) -> None:
     for sentence in half_year.found:
         print(f"  {sentence}")
     print("Noticed, not fatal:" if half_year.counts else "Nothing to notice.")
-    _print_columns([(f"  {count:,}", KINDS[kind]) for kind, count in half_year.counts.items()], "><")
+    print(_columns([(f"  {count:,}", KINDS[kind]) for kind, count in half_year.counts.items()], "><"))
 
 
 @app.command(epilog=_example("explain --age 60 --sex M --condition diabetes_oral --condition doak --lang sv"))
@@ -303,13 +303,12 @@ def _percent(value: float | None) -> str:
     return "–" if value is None or value != value else f"{100 * value:.0f} %"
 
 
-def _print_columns(rows: Sequence[Sequence[str]], ways: str) -> None:
-    """Print text in columns, each to the left (<) or right (>) as ``ways`` says; its last holds for further ones."""
+def _columns(rows: Sequence[Sequence[str]], ways: str) -> str:
+    """Text in columns, each to the left (<) or right (>) as ``ways`` says; its last holds for further ones."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ways = ways.ljust(len(widths), ways[-1])
-    for row in rows:
-        cells = (f"{text:{way}{width}}" for text, way, width in zip(row, ways, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    lines = [[f"{text:{way}{width}}" for text, way, width in zip(row, ways, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join(cells).rstrip() for cells in lines)
 
 
 def _print_published(amounts: pd.DataFrame, format: Format) -> None:
@@ -329,25 +328,20 @@ def _print_published(amounts: pd.DataFrame, format: Format) -> None:
     bands = amounts.pivot(index="age_from", columns="sex", values="sek_per_month")
     labels = dict(zip(amounts["age_from"], amounts["age_band"], strict=True))
     rows = [(labels[age], *(_kronor(bands.loc[age, s]) for s in SEXES)) for age in bands.index]
-    _print_columns([("age", *SEXES), *rows], "<>")
+    print(_columns([("age", *SEXES), *rows], "<>"))
     print(f"\nSource: {source}")
 
 
-def _print_summary(result: RunResult) -> None:
-    """The answer in a sentence, the spread per model, and where the rest lies."""
-    r, totals = result.results, result.results["totals"]
-    period = (r.get("period") or {}).get("label")
+def summary(results: Mapping[str, Any]) -> str:
+    """What was paid, how far apart the centres end up under each model, and the headline contrast."""
+    totals = results["totals"]
     size = [
-        period,
+        (results.get("period") or {}).get("label"),
         f"{totals['centres']:,} centres",
         f"{totals['persons']:,} persons" if totals["persons"] else None,
         f"cost {_number(totals['cost_sek'] / 1e6, 1)} MSEK",
         f"shared out {_number(totals['budget_sek'] / 1e6, 1)} MSEK",
     ]
-    print(" · ".join(part for part in size if part))
-    for warning in r["warnings"]:
-        print(f"Note: {warning}")
-    print("\nHow far apart the centres' net results lie, SEK per listed month")
     head = ("model", "SD", "P90−P10", "within ±2 %", "φ", "R²")
     rows = [
         (
@@ -358,12 +352,21 @@ def _print_summary(result: RunResult) -> None:
             _number(m["phi"], 4),
             _number(m["fit"]["r2"], 3),
         )
-        for name, m in r["models"].items()
+        for name, m in results["models"].items()
     ]
-    _print_columns([head, *rows], "<>")
-    if r["contrasts"]:
-        print(f"\n{_headline(r['contrasts'][0])}")
-    print()
+    return "\n".join(
+        [
+            " · ".join(part for part in size if part),
+            *(f"Note: {warning}" for warning in results["warnings"]),
+            "\nHow far apart the centres' net results lie, SEK per listed month",
+            _columns([head, *rows], "<>"),
+            *(f"\n{_headline(contrast)}" for contrast in results["contrasts"][:1]),
+        ]
+    )
+
+
+def _print_summary(result: RunResult) -> None:
+    print(summary(result.results), end="\n\n")
     reports = sorted(result.folder.glob("report.*.html"))
     for report in reports:
         print(f"Report: {report}")
@@ -402,10 +405,10 @@ def _print_explanations(
     parts = [{part.name: _kronor(part.sek) for part in e.parts} for e in explained]
     unit, total = {"sv": ("kr per listad månad", "Summa"), "en": ("SEK per listed month", "Total")}[lang]
     rows = [(label, *(p.get(name, "") for p in parts)) for name, label in labels.items()]
-    _print_columns([(unit, *(t.model for t in tables)), *rows, (total, *(_kronor(e.total) for e in explained))], "<>")
+    print(_columns([(unit, *(t.model for t in tables)), *rows, (total, *(_kronor(e.total) for e in explained))], "<>"))
     print()
     name = Texts(lang, "simulation").name
-    _print_columns([(t.model, name("models", t.model), t.source) for t in tables], "<")
+    print(_columns([(t.model, name("models", t.model), t.source) for t in tables], "<"))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_every_command_has_help_with_an_example(command, name):
         (["simulate", "--scale", "0"], "scale 0 "),
         (["simulate", "--scale", "nan"], "scale nan "),
         (["evaluate"], "--cohort"),
-        (["evaluate", "here", "--cohort", "there"], "either"),
+        (["evaluate", "here", "--cohort", "there"], "one of"),
         (["evaluate", "here", "--settings", "nowhere.toml"], "nowhere.toml"),
         (["evaluate", "here", "--period", "spring"], "2026-01..2026-06"),
         (["flags", "here", "--conditions", "skane_wid", "--out", "flags.csv"], "skane_wide"),

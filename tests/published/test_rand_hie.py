@@ -9,7 +9,7 @@ import pytest
 import real_data
 from lakemedelsmodell.data.cohort_file import read_cohort
 from lakemedelsmodell.models import ChronicConditions
-from lakemedelsmodell.study import evaluate_cohort
+from lakemedelsmodell.evaluation import evaluate_cohort
 
 
 @pytest.fixture(scope="module", params=["csv", "parquet"])
