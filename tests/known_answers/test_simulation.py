@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.conditions import condition_set
@@ -136,6 +137,16 @@ def test_single_ages_keep_each_band_s_prevalence():
         ages = slice(10 * b, 10 * b + 10) if b < 9 else slice(90, None)
         mean = (by_age * population)[..., ages].sum(axis=-1) / population[:, ages].sum(axis=-1)
         np.testing.assert_allclose(mean, np.clip(bands[..., b], 1e-7, 0.999), rtol=1e-3, atol=1e-6)
+
+
+def test_prevalence_has_no_steps_between_bands():
+    """Steps at the edges of ten-year bands would put errors into the five-year cells of the table."""
+    prevalence = by_single_age(facts.profile(facts.diseases(), "prev_per_1000") / 1000)
+    common = (prevalence > 0.005).all(axis=-1)
+    step = np.abs(np.diff(logit(prevalence[common]), axis=-1))
+    for edge in range(9, 89, 10):
+        beside = np.maximum(step[:, edge - 2], step[:, edge + 2])
+        assert (step[:, edge] <= beside + 0.02).all()
 
 
 def test_no_disease_is_one_paid_group(small, dispensings):
@@ -390,6 +401,7 @@ def test_a_world_of_one_s_own_gives_only_what_differs(skane, tmp_path):
     ('extends = "skane_2026h1"\n[prescribing.several_drugs]\ndiabetis = 1.2\n', "diabetis"),
     ('extends = "nowhere"\n', "nowhere"),
     ("name = \n", "TOML"),
+    ('extends = "skane_2026h1"\n[calibration]\ntable_period = "2023"\n', "2023-01..2023-12"),
 ])
 def test_a_mistake_in_a_scenario_is_named(tmp_path, text, said):
     file = tmp_path / "wrong.toml"

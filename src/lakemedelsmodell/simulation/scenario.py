@@ -193,6 +193,13 @@ class Scenario(Strict):
     fees: Fees
     calibration: Calibration
 
+    @model_validator(mode="after")
+    def _table_period_is_simulated(self) -> Scenario:
+        period = Period.parse(self.calibration.table_period)
+        if period.start < self.window.start or period.end > self.window.end:
+            raise ValueError(f"the table period {period} does not lie within {self.window.start} to {self.window.end}")
+        return self
+
     def but(self, **changes: Mapping[str, Any]) -> Scenario:
         """The same world with parameters changed, checked anew: ``scenario.but(style={"price_sd": 0})``."""
         return Scenario.model_validate(_merged(self.model_dump(by_alias=True), changes))
