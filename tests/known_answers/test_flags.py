@@ -99,6 +99,12 @@ def test_a_purchase_corrected_the_same_day_never_was():
     assert flagged([("2025-03-01", "A10BA02", 2), ("2025-03-01", "A10BA02", -1)], [DIABETES]) == {"diabetes"}
 
 
+def test_a_purchase_corrected_in_part_keeps_its_own_date():
+    rows = [(f"2025-03-{d}", "A10BA02", n) for d in ("01", "15") for n in (2, -1)]
+    assert flagged(rows, [TWICE]) == {"diabetes"}
+    assert flagged(rows, [TWICE], dose_dispensed=True) == set()
+
+
 def test_a_correction_takes_only_its_own_code_and_date():
     rows = [("2025-03-01", "A10BA02", 1), ("2025-03-01", "A10BB01", -1), ("2025-03-02", "A10BA02", -1)]
     assert flagged(rows, [DIABETES], rule="dispensed") == {"diabetes"}
