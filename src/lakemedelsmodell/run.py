@@ -151,7 +151,7 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
         progress("writing the report")
         report(stage, langs)
     (stage / MANIFEST).write_text(to_json({
-        **manifest, "command": sys.argv, "started": started.isoformat(timespec="seconds"),
+        **manifest, "command": ["lakemedelsmodell", *sys.argv[1:]], "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2),
         "machine": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
         "versions": versions(), "outputs": file_hashes(stage),
