@@ -335,6 +335,10 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
         ]
         if kind == "files"
         else [],
+        "warning_kinds": [
+            {"kind": "partial_period", "values": {"period": "2026-01..2026-06"}},
+            {"kind": "new", "values": {}},
+        ],
         "models": {
             m: {
                 "role": m,

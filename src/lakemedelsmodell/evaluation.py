@@ -7,7 +7,7 @@ whole kronor and frozen, then paid on the period; one factor per model closes th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,6 +78,38 @@ class Settings(BaseModel):
         return value
 
 
+WARNINGS = {
+    "partial_period": "The period {period} is not complete in the data: the last months lack dispensings.",
+    "concurrent_fit": "Too little history to fit on the half-year before ({fit_period}): amounts are fitted on the "
+                      "paid period itself, which flatters every model.",
+    "concurrent_flags": "No dispensings before the paid period: flags are read from the paid period itself, so the "
+                        "pack that sets a flag sits inside the cost it explains.",
+    "short_lookback": "Look-back of {used} months instead of {wanted}: the data begin in {first_month}.",
+    "few_centres": "Only {centres} centres: a spread over so few says little.",
+    "empty_centres": "{centres} centres have no listed months in the period; they have no net.",
+    "negative_amounts": "{model}: the amount for age and sex is below 0 in {cells} of {of} cells (lowest {lowest} SEK "
+                        "per listed month). Add-ons that simply add up overpay those who hold few conditions, and a table "
+                        "with amounts below 0 can hardly be paid.",
+    "borrowed_cells": "{model}: {source}.",
+}
+"""What a reader should know before relying on the numbers, by kind; the report says the same in its language."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """One of :data:`WARNINGS` with its values."""
+
+    kind: str
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return WARNINGS[self.kind].format(**self.values)
+
+
+def warned(kind: str, **values: Any) -> Warned:
+    return Warned(kind, values)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Which months are paid, where the amounts come from and which months the flags look at.
@@ -93,7 +125,7 @@ class Plan:
     lookback: Period
     fit_lookback: Period
     variants: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
 
 
 def make_plan(period: Period, partial: bool, first_month: date, lookback_months: int) -> Plan:
@@ -109,7 +141,7 @@ def make_plan(period: Period, partial: bool, first_month: date, lookback_months:
         raise UserError(f"There are no dispensings before the end of {period}. Choose another --period.")
     warnings, variants = [], []
     if partial:
-        warnings.append(f"The period {period} is not complete in the data: the last months lack dispensings.")
+        warnings.append(warned("partial_period", period=str(period)))
     fit = half.previous_half_year
     history = Period(first_month, half.start).n_months if first_month < half.start else 0
     fit_history = history - 6
@@ -118,23 +150,19 @@ def make_plan(period: Period, partial: bool, first_month: date, lookback_months:
         lookback, fit_lookback = half.before(lookback_used), fit.before(lookback_used)
     else:
         variants.append("concurrent")
-        warnings.append(
-            f"Too little history to fit on the half-year before ({fit}): amounts are fitted on the paid period itself, "
-            "which flatters every model.")
+        warnings.append(warned("concurrent_fit", fit_period=str(fit)))
         fit = period
         lookback_used = min(lookback_months, history)
         if lookback_used == 0:
             variants.append("concurrent flags")
-            warnings.append(
-                "No dispensings before the paid period: flags are read from the paid period itself, so the pack that "
-                "sets a flag sits inside the cost it explains.")
+            warnings.append(warned("concurrent_flags"))
             lookback = fit_lookback = period
         else:
             lookback = fit_lookback = half.before(lookback_used)
     if 0 < lookback_used < lookback_months:
         variants.append("short look-back")
-        warnings.append(f"Look-back of {lookback_used} months instead of {lookback_months}: "
-                        f"the data begin in {first_month:%Y-%m}.")
+        warnings.append(warned("short_lookback", used=lookback_used, wanted=lookback_months,
+                               first_month=f"{first_month:%Y-%m}"))
     return Plan(period, partial, fit, lookback, fit_lookback, tuple(variants), tuple(warnings))
 
 
@@ -175,7 +203,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     Raises UserError for a period the data or the rules cannot serve, DataError where the settings ask
     for columns that are not there.
     """
-    from lakemedelsmodell.data.flags import build_cohort, code_summary
+    from lakemedelsmodell.data.flags import build_cohort, code_summary, dispensings_outside
     from lakemedelsmodell.data.tables import default_period
     from lakemedelsmodell.measures.comparison import compare
 
@@ -219,6 +247,9 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     totals = _totals(paid, comparison, alpha) | {
         "published_sek": published_sek,
         "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}
+    used = min(plan.lookback.start, plan.fit_lookback.start), max(period.end, plan.fit_period.end)
+    if outside := dispensings_outside(half_year, used):
+        totals["left_out"]["dispensings_outside_window"] = outside
     results = {
         "period": _period_dict(period) | {"partial": plan.partial},
         "fit_period": _period_dict(plan.fit_period),
@@ -228,8 +259,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         "settings": settings.model_dump(mode="json") | {"condition_set": conditions.name, "period": str(period)},
         "totals": totals,
         "found": list(half_year.found),
-        "warnings": [*plan.warnings, *_warnings(comparison, paid)],
-        "models": _models_dict(comparison, {m.name: m.role for m in models}),
+        **_said([*plan.warnings, *_warnings(comparison)]),
+        "models": _models_dict(comparison, {m.name: m.role for m in models}, _chance(comparison, paid, alpha)),
         "contrasts": [asdict(c) for c in comparison.contrasts],
         "beside": beside,
         "incentives": _incentives(conditions, codes, tables, comparison, alpha, period),
@@ -255,8 +286,8 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
     tables = {name: payer.table for name, payer in payers.items()}
     results = _bare_results(settings) | {
         "totals": _totals(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
-        "warnings": _warnings(comparison, cohort),
-        "models": _models_dict(comparison, {m.name: m.role for m in models}),
+        **_said(_warnings(comparison)),
+        "models": _models_dict(comparison, {m.name: m.role for m in models}, {}),
         "contrasts": [asdict(c) for c in comparison.contrasts],
     }
     return Evaluation(results, comparison, tables, _centres_frame(comparison, cohort.centres), _amounts_frame(tables))
@@ -279,7 +310,8 @@ def evaluate_totals(totals: Totals, settings: Settings = Settings(), *, progress
 def _own_terms(settings: Settings) -> tuple[float, float | None]:
     """Cost responsibility and budget (None: α × cost) of a reduced table, which has no published amounts."""
     if settings.budget == "published":
-        raise UserError('A reduced table has no published amounts to set the budget by. Set budget = "cost" or an amount.')
+        raise UserError('A reduced table has no published amounts to set the budget by. '
+                        'Set budget = "cost" or an amount.')
     alpha = settings.cost_responsibility or facts.cost_responsibility(date(facts.published_years()[-1], 1, 1))
     return alpha, None if settings.budget == "cost" else float(settings.budget)
 
@@ -356,7 +388,28 @@ def _totals(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[str, A
     }
 
 
-def _models_dict(comparison: Comparison, roles: Mapping[str, str]) -> dict[str, Any]:
+def _chance(comparison: Comparison, cohort: Cohort, alpha: float) -> dict[str, dict[str, float]]:
+    """What part of each model's spread is chance: noise floor, true SD, mean reliability of a centre's net.
+
+    The floor is that of the best predictor among the models, and the same for all.
+    """
+    from lakemedelsmodell.measures.noise import noise_floor
+    from lakemedelsmodell.measures.true_spread import true_spread
+
+    def per_month(table: AmountTable) -> np.ndarray:
+        return table.per_month(cohort.cell, cohort.flags[table.rule] if table.rule else None)
+
+    best = comparison.tables[max(comparison.fits, key=lambda model: comparison.fits[model].r2)]
+    floor = noise_floor(cohort, per_month(best.unrounded or best) / alpha, alpha)
+    found = {}
+    for name, settlement in comparison.settlements.items():
+        true = true_spread(settlement, cohort, settlement.phi * per_month(comparison.tables[name]))
+        found[name] = {"noise_floor": floor.floor, "true_sd": true.true_sd, "reliability": true.mean_reliability}
+    return found
+
+
+def _models_dict(comparison: Comparison, roles: Mapping[str, str],
+                 chance: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     ratios = {model: rows.set_index("group") for model, rows in comparison.groups.groupby("model")}
     found = {}
     for name, table in comparison.tables.items():
@@ -369,8 +422,9 @@ def _models_dict(comparison: Comparison, roles: Mapping[str, str]) -> dict[str, 
             "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
             "fit": asdict(comparison.fits[name]),
             "spread": comparison.spreads[name].measures(),
-            # Filled by the measures of chance, style and need; a run cannot know them yet.
-            "noise_floor": None, "true_sd": None, "pass_through": None, "rmse_to_ideal": None,
+            "noise_floor": None, "true_sd": None, "reliability": None, **chance.get(name, {}),
+            # Only a truth can tell these: a simulation's study does.
+            "pass_through": None, "rmse_to_ideal": None,
             "predictive_ratios": ratios[name][["ratio", "ci_low", "ci_high", "persons"]].to_dict("index"),
         }
     return found
@@ -436,23 +490,24 @@ def _coverage(conditions: ConditionSet, codes: pd.DataFrame) -> dict[str, Any]:
             float(coverage.unmatched["cost_sek"].sum() / codes["cost_sek"].sum()) if codes["cost_sek"].sum() else None}
 
 
-def _warnings(comparison: Comparison, cohort: Cohort) -> list[str]:
-    """What a reader should know before relying on the numbers."""
+def _warnings(comparison: Comparison) -> list[Warned]:
     found = []
     listed = next(iter(comparison.settlements.values())).months
     if (n := int((listed > 0).sum())) < MIN_CENTRES:
-        found.append(f"Only {n} centres: a spread over so few says little.")
+        found.append(warned("few_centres", centres=n))
     if empty := int((listed == 0).sum()):
-        found.append(f"{empty} centres have no listed months in the period; they have no net.")
+        found.append(warned("empty_centres", centres=empty))
     for name, table in comparison.tables.items():
         if below := int((table.cells < 0).sum()):
-            found.append(
-                f"{name}: the amount for age and sex is below 0 in {below} of {facts.N_CELLS} cells (lowest "
-                f"{np.nanmin(table.cells):.0f} SEK per listed month). Add-ons that simply add up overpay those who hold "
-                "few conditions, and a table with amounts below 0 can hardly be paid.")
+            found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
+                                lowest=f"{np.nanmin(table.cells):.0f}"))
         if "nobody was listed" in table.source:
-            found.append(f"{name}: {table.source}.")
+            found.append(warned("borrowed_cells", model=name, source=table.source))
     return found
+
+
+def _said(warnings: Sequence[Warned]) -> dict[str, Any]:
+    return {"warnings": [str(w) for w in warnings], "warning_kinds": [asdict(w) for w in warnings]}
 
 
 def _centres_frame(comparison: Comparison, centres: pd.DataFrame) -> pd.DataFrame:

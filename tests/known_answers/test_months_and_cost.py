@@ -7,7 +7,7 @@ import pytest
 
 from half_years import half_year
 from lakemedelsmodell.conditions import Condition, ConditionSet
-from lakemedelsmodell.data.flags import build_cohort, code_summary
+from lakemedelsmodell.data.flags import build_cohort, code_summary, dispensings_outside
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import default_period
 from lakemedelsmodell.errors import DataError
@@ -121,9 +121,9 @@ def test_cost_without_a_listed_month_is_counted_and_left_out():
     assert days.counts["cost_without_listed_month_sek"] == 4 + 8 + 16 + 32
 
 
-def test_rows_outside_the_period_and_its_look_back_are_counted():
+def test_rows_outside_the_months_used_are_counted():
     year = half_year([bought("2024-12-31"), bought("2025-01-01"), bought("2026-06-30"), bought("2026-07-01")])
-    assert build_cohort(year, H1, NONE).counts["dispensings_outside_window"] == 2
+    assert dispensings_outside(year, (date(2025, 1, 1), date(2026, 7, 1))) == 2
 
 
 def test_newcomers_are_counted():

@@ -14,6 +14,7 @@ import pytest
 
 from fake_run import CONDITIONS, NASTY, make
 from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation import WARNINGS
 from lakemedelsmodell.report import LANGUAGES, figures, render_report, write_reports
 from lakemedelsmodell.report.contents import read_run
 from lakemedelsmodell.report.numbers import Numbers
@@ -129,7 +130,7 @@ def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
         return set(re.findall(r"\{(\w+)\}", text)) if isinstance(text, str) else set()
 
     assert [key for key in sv if blanks(sv[key]) != blanks(en[key])] == []
-    assert [key for key in sv if not sv[key] and key != "warnings.patterns"] == []
+    assert [key for key in sv if not sv[key]] == []
 
 
 def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +193,8 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
         page = Page(read_run(folder), "sv")
         page.head()["scroll"](caption=""), page.answer(), page.sections()
         used |= page.text.used
-    looked_up = ("left_out.", "coverage.", "settings_names.", "settings_values.")  # by names that come from the run
+    # By names that come from the run.
+    looked_up = ("warnings.", "left_out.", "coverage.", "settings_names.", "settings_values.")
     idle = {key for key in all_texts("sv") if key not in used and not key.startswith(looked_up)}
     # A cohort run never draws these words, but each kind of run has the same ones.
     assert {key for key in idle if not key.startswith(("files.", "cohort.", "simulation."))} == set()
@@ -337,6 +339,14 @@ def test_names_are_escaped(pages: dict[tuple[str, str], str]) -> None:
     for run in ("undecided", "for"):  # named in the figure; in the table
         assert NASTY not in pages[run, "sv"] and "<script" not in pages[run, "sv"]
         assert "&lt;script&gt;" in pages[run, "sv"]
+
+
+def test_every_warning_of_an_evaluation_is_said_in_both_languages() -> None:
+    for lang in LANGUAGES:
+        texts = {k.removeprefix("warnings."): v for k, v in all_texts(lang).items() if k.startswith("warnings.")}
+        assert texts.keys() == WARNINGS.keys()
+        for kind, text in texts.items():
+            assert set(re.findall(r"{(\w+)}", text)) <= set(re.findall(r"{(\w+)}", WARNINGS[kind]))
 
 
 def test_warnings_stand_at_the_top_and_known_ones_in_swedish(pages: dict[tuple[str, str], str]) -> None:

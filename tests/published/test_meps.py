@@ -9,8 +9,8 @@ import pytest
 
 import real_data
 from lakemedelsmodell.data.cohort_file import read_cohort
-from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
 from lakemedelsmodell.evaluation import evaluate_cohort
+from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
 
 BASELINES = {
     None: {"age_sex": (0.026, 0.107), "chronic": (0.071, 0.206)},

@@ -8,8 +8,8 @@ import pytest
 
 import real_data
 from lakemedelsmodell.data.cohort_file import read_cohort
-from lakemedelsmodell.models import ChronicConditions
 from lakemedelsmodell.evaluation import evaluate_cohort
+from lakemedelsmodell.models import ChronicConditions
 
 
 @pytest.fixture(scope="module", params=["csv", "parquet"])

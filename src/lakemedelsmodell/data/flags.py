@@ -81,9 +81,6 @@ def build_cohort(
     newcomer[person] = True
     newcomer[_arrays(_listed_throughout(listed, lookback))["person"]] = False
     counts["persons_without_history"] = int(np.count_nonzero(newcomer))
-    first, last = min(period.start, lookback.start), max(period.end, lookback.end)
-    outside = half_year.dispensings.filter((half_year.dispensings.date < first) | (half_year.dispensings.date >= last))
-    counts["dispensings_outside_window"] = int(outside.count().execute())
 
     say(f"{period}: conditions from {lookback}")
     window = (lookback.start, lookback.end)
@@ -355,6 +352,12 @@ def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: Condi
     persons = half_year.persons.order_by("person").select("person_id").to_pandas()
     held = _flags(half_year, window, conditions, rule)
     return pd.concat([persons, pd.DataFrame(held, columns=list(conditions.names))], axis=1)
+
+
+def dispensings_outside(half_year: HalfYear, window: tuple[date, date]) -> int:
+    """Number of dispensings before or after ``window`` [from, to)."""
+    t = half_year.dispensings
+    return int(t.filter((t.date < window[0]) | (t.date >= window[1])).count().execute())
 
 
 def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -72,15 +71,18 @@ class Page(Phrases):
         }
 
     def warnings(self) -> list[tuple[str, str]]:
-        """(language, text) of every warning, the known ones in the report's language."""
-        patterns, scale = self.text.listed("warnings.patterns"), self.results.at("run", "scale")
-        said: list[tuple[str, str]] = []
+        """(language, text) of every warning; those of a kind the texts do not know stand as the run said them."""
+        scale, said = self.results.at("run", "scale"), list[tuple[str, str]]()
         if known(scale) and scale < 1:
             said.append((self.lang, self.text.plain("page.scaled", share=self.number.percent(scale))))
-        for warning in map(str, self.results.at("warnings") or []):
-            matches = ((re.fullmatch(pattern, warning), words) for pattern, words in patterns)
-            found = next(((m, words) for m, words in matches if m), None)
-            said.append((self.lang, found[1].format(*map(self.model, found[0].groups()))) if found else ("en", warning))
+        kinds = self.results.at("warning_kinds") or []
+        for number, warning in enumerate(map(str, self.results.at("warnings") or [])):
+            kind = kinds[number] if number < len(kinds) else {}
+            key, values = f"warnings.{kind.get('kind')}", kind.get("values") or {}
+            if key in self.text:
+                said.append((self.lang, self.text.plain(key, **{k: self.model(v) for k, v in values.items()})))
+            else:
+                said.append(("en", warning))
         return said
 
     def answer(self) -> dict[str, Any]:
