@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
@@ -145,10 +145,8 @@ class Tally:
             rows=np.array(len(f)), person_cost=[cost.sum(axis=1)[listed.any(axis=1)].astype(np.int64)],
         )
 
-    def __iadd__(self, other: Tally) -> Tally:
-        for f in fields(self):
-            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
-        return self
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def derived(self, world: World) -> np.ndarray:
         """α × cost ÷ listed months of the table period by cell, SEK per listed month, not rounded, shape (42,)."""
@@ -248,14 +246,6 @@ class Tally:
             out.append({"condition": name, "observed": _number(observed), "chance": _number(chance),
                         "latent": _number(latent)})
         return out
-
-
-def total(parts: Sequence[Tally]) -> Tally:
-    """The sum of blocks' tallies, in their order."""
-    whole = replace(parts[0])
-    for part in parts[1:]:
-        whole += part
-    return whole
 
 
 def _weighted_cv(ratio: np.ndarray, weight: np.ndarray) -> float:

@@ -290,7 +290,7 @@ class Simulation:
         """Data and truth of each block, centre by centre; what the calibration report needs is summed on the way."""
         from joblib import Parallel, delayed
 
-        from lakemedelsmodell.simulation.calibration import Tally, total
+        from lakemedelsmodell.simulation.calibration import Tally
 
         def draw(home: int) -> tuple[dict[str, pa.Table], dict[str, pa.Table], Tally]:
             block = self.world.block(home)
@@ -299,13 +299,13 @@ class Simulation:
                     Tally.of(self.world, block, gross, region))
 
         K = self.world.n_centres
-        parts: list[Tally] = []
+        tally: Tally | None = None
         parallel = Parallel(n_jobs=self._workers, backend="threading", return_as="generator", pre_dispatch="2 * n_jobs")
         for home, (data, hidden, part) in enumerate(parallel(delayed(draw)(home) for home in range(K))):
             self._progress(f"simulating centre {home + 1} of {K}")
-            parts.append(part)
+            tally = part if tally is None else tally + part
             yield data, hidden
-        self._tally = total(parts)
+        self._tally = tally
 
     def write(self, data: Path, truth: Path) -> None:
         """Stream the four tables to ``data`` and the truth behind them to ``truth`` (folders are made), as Parquet."""
