@@ -242,7 +242,8 @@ class Tally:
                 expected = persons @ rate
                 observed = _weighted_cv(users.sum(axis=1) / expected, expected)
                 latent = _weighted_cv(probable.sum(axis=1) / (persons @ usual), persons @ usual)
-                chance = np.sqrt(np.average((persons @ (rate * (1 - rate))) / expected**2, weights=expected))
+                by_chance = (persons @ (rate * (1 - rate))) / expected**2
+                chance = np.sqrt(np.average(by_chance, weights=expected)) if expected.any() else np.nan
             out.append({"condition": name, "observed": _number(observed), "chance": _number(chance),
                         "latent": _number(latent)})
         return out
