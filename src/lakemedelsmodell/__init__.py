@@ -49,13 +49,20 @@ if TYPE_CHECKING:
     from lakemedelsmodell.data.tables import HalfYear
     from lakemedelsmodell.data.totals_file import Totals, read_totals
     from lakemedelsmodell.errors import DataError, Problem, UserError
+    from lakemedelsmodell.evaluation import (
+        Evaluation,
+        Settings,
+        derive_table,
+        evaluate,
+        evaluate_cohort,
+        evaluate_totals,
+    )
     from lakemedelsmodell.measures import Comparison, Contrast, FitMeasures, Spread, compare
     from lakemedelsmodell.measures.totals import compare_totals
     from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
     from lakemedelsmodell.models.out_of_fold import OutOfFold, out_of_fold
     from lakemedelsmodell.settlement import Settlement, settle
     from lakemedelsmodell.simulation import Scenario, Simulation, load_scenario, simulate
-    from lakemedelsmodell.evaluation import Evaluation, Settings, derive_table, evaluate, evaluate_cohort, evaluate_totals
 
 
 def __getattr__(name: str) -> Any:

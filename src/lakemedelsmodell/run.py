@@ -22,7 +22,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from lakemedelsmodell.errors import DataError, Problem, UserError
-from lakemedelsmodell.evaluation import Evaluation, Progress, Settings, evaluate, evaluate_cohort, evaluate_totals, quiet
+from lakemedelsmodell.evaluation import (
+    Evaluation,
+    Progress,
+    Settings,
+    evaluate,
+    evaluate_cohort,
+    evaluate_totals,
+    quiet,
+)
 
 if TYPE_CHECKING:
     from lakemedelsmodell.simulation.scenario import Scenario
