@@ -88,8 +88,8 @@ WARNINGS = {
     "few_centres": "Only {centres} centres: a spread over so few says little.",
     "empty_centres": "{centres} centres have no listed months in the period; they have no net.",
     "negative_amounts": "{model}: the amount for age and sex is below 0 in {cells} of {of} cells (lowest {lowest} SEK "
-                        "per listed month). Add-ons that simply add up overpay those who hold few conditions, and a table "
-                        "with amounts below 0 can hardly be paid.",
+                        "per listed month). Add-ons that simply add up overpay those who hold few conditions, and a "
+                        "table with amounts below 0 can hardly be paid.",
     "borrowed_cells": "{model}: {source}.",
 }
 """What a reader should know before relying on the numbers, by kind; the report says the same in its language."""

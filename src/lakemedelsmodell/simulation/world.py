@@ -27,12 +27,13 @@ from lakemedelsmodell.simulation.population import (
     draw_listings,
     draw_persons,
 )
-from lakemedelsmodell.simulation.scenario import Scenario
+from lakemedelsmodell.simulation.scenario import Scenario, load_scenario
 from lakemedelsmodell.simulation.streams import Keyed, by_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakemedelsmodell.data.tables import HalfYear
     from lakemedelsmodell.simulation.calibration import Tally
 
 Progress = Callable[[str], None]
@@ -250,13 +251,13 @@ def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free
     return end, carried
 
 
-def simulate(scenario: Scenario, *, seed: int | None = None, scale: float = 1.0, centres: int | None = None,
-             workers: int = 2, progress: Progress | None = None) -> Simulation:
+def simulate(scenario: Scenario | str | Path = "skane_2026h1", *, seed: int | None = None, scale: float = 1.0,
+             centres: int | None = None, workers: int = 2, progress: Progress | None = None) -> Simulation:
     """A world ready to be written or read into memory; nothing is drawn before.
 
     Parameters
     ----------
-    scenario : Scenario
+    scenario : Scenario, the name of a shipped world, or a file
     seed : another draw of the same world; None = the scenario's own
     scale : persons per centre as a share of the full number; all centres stay
     centres : only the first so many centres, each as it is in the full world but for those who move there
@@ -265,6 +266,7 @@ def simulate(scenario: Scenario, *, seed: int | None = None, scale: float = 1.0,
 
     Raises UserError for a scale, number of centres or scenario that cannot be.
     """
+    scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
     if not 0 < scale <= 10:
         raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
     if centres is not None and not 1 <= centres <= scenario.population.centres:
@@ -338,6 +340,12 @@ class Simulation:
         blocks = [data for data, _ in self._drawn()]
         return {"centres": tables.centre_tables(self.world)[0],
                 **{name: pa.concat_tables([b[name] for b in blocks]).unify_dictionaries() for name in blocks[0]}}
+
+    def half_year(self) -> HalfYear:
+        """The four tables in memory, checked like a region's own files."""
+        from lakemedelsmodell.data.tables import HalfYear
+
+        return HalfYear.from_frames(**self.tables())
 
     def calibration_report(self) -> dict[str, Any]:
         """How the world lies to what is published and known; draws it unless it has been written or read already."""
