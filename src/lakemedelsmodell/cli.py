@@ -342,11 +342,12 @@ def summary(results: Mapping[str, Any]) -> str:
         f"cost {_number(totals['cost_sek'] / 1e6, 1)} MSEK",
         f"shared out {_number(totals['budget_sek'] / 1e6, 1)} MSEK",
     ]
-    head = ("model", "SD", "P90−P10", "within ±2 %", "φ", "R²")
+    head = ("model", "SD", "noise floor", "P90−P10", "within ±2 %", "φ", "R²")
     rows = [
         (
             name,
             _number(m["spread"]["sd"]),
+            _number(m["noise_floor"]),
             _number(m["spread"]["p90_p10"]),
             _percent(m["spread"]["within_2pct"]),
             _number(m["phi"], 4),
@@ -381,8 +382,7 @@ def _headline(contrast: Mapping[str, Any]) -> str:
 
     text = f"{contrast['model']} against {contrast['against']}: the spread (SD) is {change}"
     if contrast["ci_low"] is not None and contrast["ci_high"] is not None:
-        low, high = sorted((1 - exp(contrast["ci_high"]), 1 - exp(contrast["ci_low"])))
-        text += f" (95 % interval {_percent(low)} to {_percent(high)} smaller)"
+        text += f" (95 % interval {_change(exp(contrast['ci_high']))} to {_change(exp(contrast['ci_low']))})"
     if (chance := _change(contrast["random_list_ratio"])) is not None:
         text += f".\nHad lists been composed at random it would be {chance}"
     return text + "."
