@@ -5,13 +5,14 @@ The world knows diseases, many to many with drug groups, and nothing of what a p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.simulation.population import AGES, Persons, single_age_population
+from lakemedelsmodell.simulation.population import AGES, Persons, single_age_population, standardised
+from lakemedelsmodell.simulation.scenario import MoreDrug
 from lakemedelsmodell.simulation.streams import by_name, generator
 
 NEVER = 1e-7
@@ -80,8 +81,8 @@ class IllnessTables:
     background_loading: np.ndarray
 
 
-def illness_tables() -> IllnessTables:
-    """Read from the facts, brought to single years of age."""
+def illness_tables(more: tuple[MoreDrug, ...] = ()) -> IllnessTables:
+    """Read from the facts, brought to single years of age; ``more`` drug groups and their diseases come last."""
     diseases = facts.diseases()
     groups = tuple(group.drug_group for group in facts.drug_groups())
     drugs = facts.disease_drugs()
@@ -93,7 +94,7 @@ def illness_tables() -> IllnessTables:
     use = np.minimum(pairs["p_treat"].to_numpy()[:, None, None] * modifier, MOST)
     count = np.bincount(pairs["d"], minlength=len(names))
     beside = drugs[drugs["disease"] == "background"]
-    return IllnessTables(
+    tables = IllnessTables(
         diseases=tuple(names), groups=groups,
         prevalence=by_single_age(facts.profile(diseases, "prev_per_1000") / 1000),
         frailty_loading=diseases["frailty_loading"].to_numpy(dtype=np.float64),
@@ -104,6 +105,23 @@ def illness_tables() -> IllnessTables:
         background=by_single_age(facts.profile(beside, "bg_per_1000") / 1000).reshape(len(beside), -1),
         background_group=beside["drug_group"].map(groups.index).to_numpy(dtype=np.int64),
         background_loading=beside["frailty_loading"].to_numpy(dtype=np.float64),
+    )
+    return _with_more(tables, more) if more else tables
+
+
+def _with_more(tables: IllnessTables, more: tuple[MoreDrug, ...]) -> IllnessTables:
+    """One disease per drug group, alone in being treated with it."""
+    P, n = len(tables.pair_group), len(more)
+    names = tuple(drug.drug_group for drug in more)
+    profile = np.array([drug.per_1000 for drug in more])[:, None].repeat(2, axis=1) / 1000
+    return replace(
+        tables, diseases=tables.diseases + names, groups=tables.groups + names,
+        prevalence=np.concatenate([tables.prevalence, by_single_age(profile)]),
+        frailty_loading=np.append(tables.frailty_loading, np.zeros(n)),
+        deprivation_loading=np.append(tables.deprivation_loading, np.zeros(n)),
+        pair_start=np.append(tables.pair_start, P + np.arange(n)), pair_count=np.append(tables.pair_count, [1] * n),
+        pair_group=np.append(tables.pair_group, len(tables.groups) + np.arange(n)),
+        log_untreated=np.concatenate([tables.log_untreated, np.full((n, 2 * len(AGES)), np.log1p(-MOST))]),
     )
 
 
@@ -116,6 +134,30 @@ def latent_shifts(tables: IllnessTables, latent_sd: np.ndarray, seed: int, centr
     own = np.stack([by_name(f"latent prevalence {name}", seed, centre_ids) for name in tables.diseases], axis=1)
     own -= np.average(own, axis=0, weights=weight)
     return deprivation[:, None] * tables.deprivation_loading + latent_sd * own
+
+
+def shifts_of_cv(tables: IllnessTables, shift: np.ndarray, cv: float, weight: np.ndarray) -> np.ndarray:
+    """``shift`` (K, D) stretched so that the prevalence of every disease has the same CV over centres.
+
+    Small changes of a logit by x change a prevalence p by the factor 1 + (1 − p)x; 1 − p is averaged over cases.
+    """
+    cases = tables.prevalence * single_age_population()
+    free = 1 - (cases * tables.prevalence).sum(axis=(1, 2)) / cases.sum(axis=(1, 2))
+    return cv * standardised(shift, weight) / free
+
+
+def group_shifts(tables: IllnessTables, shift: np.ndarray) -> np.ndarray:
+    """How common what a drug group is for is at each centre: log-odds against the region, shape (K, G).
+
+    The mean shift of its diseases, each weighted by its users.
+    """
+    pair_disease = np.repeat(np.arange(len(tables.diseases)), tables.pair_count)
+    people = single_age_population()
+    users = (-np.expm1(tables.log_untreated) * (tables.prevalence * people).reshape(len(shift[0]), -1)[pair_disease]
+             ).sum(axis=1)
+    out = np.zeros((len(shift), len(tables.groups)))
+    np.add.at(out.T, tables.pair_group, (users * shift[:, pair_disease]).T)
+    return out / np.maximum(np.bincount(tables.pair_group, users, len(tables.groups)), 1e-12)
 
 
 def centre_prevalence(tables: IllnessTables, shift: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.simulation.population import DAYS_A_YEAR, NOT_LATER, Listings, Persons
-from lakemedelsmodell.simulation.scenario import Prescribing, Scenario
+from lakemedelsmodell.simulation.scenario import MoreDrug, Prescribing, Scenario
 from lakemedelsmodell.simulation.streams import Keyed, generator
 
 DOSE_DAYS = 14
@@ -132,16 +132,23 @@ class DrugTables:
     fills: np.ndarray
 
 
-def sorted_substances(groups: tuple[str, ...]) -> pd.DataFrame:
-    """The facts' substances with ``group`` (number of the drug group), sorted by it."""
+def sorted_substances(groups: tuple[str, ...], more: tuple[MoreDrug, ...] = ()) -> pd.DataFrame:
+    """The facts' substances and those of ``more`` groups with ``group`` (number of the drug group), sorted by it."""
     substances = facts.substances()
+    if more:
+        fill = 90.0  # DDD; the price follows
+        rows = [{"drug_group": d.drug_group, "atc": d.atc, "share_of_fills_in_group": 1.0, "recommended": True,
+                 "price_per_ddd_sek_2025": d.gross_sek_per_year / (d.fills_per_year * fill), "packs_per_fill": 1.0,
+                 "ddd_per_pack_common": fill, "ddd_per_person_year": d.fills_per_year * fill, "in_base": True,
+                 **{c: 1.0 for c in substances if c.startswith("price_index_")}} for d in more]
+        substances = pd.concat([substances, pd.DataFrame(rows)], ignore_index=True)
     substances["group"] = substances["drug_group"].map(groups.index)
     return substances.sort_values("group", kind="stable", ignore_index=True)
 
 
 def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.DataFrame) -> DrugTables:
     """Volumes so that a user's yearly gross cost is the calibrated one; prices stay as they are known."""
-    p = scenario.prescribing
+    p, more = scenario.prescribing, scenario.departures.more_drugs
     group = substances["group"].to_numpy(dtype=np.int64)
     G = len(groups)
 
@@ -155,11 +162,15 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
     ddd_a_year = np.array([substances.loc[group == g, "ddd_per_person_year"].iloc[0] for g in range(G)])
     fills = ddd_a_year / per_group(share * per_fill)
     calibrated = facts.cost_calibration().set_index("drug_group").reindex(list(groups))
+    cv = calibrated["cv_intensity_assumed"].to_numpy(dtype=np.float64, copy=True)
     cost = calibrated["new_cost"].to_numpy(dtype=np.float64, copy=True)
+    for drug in more:
+        cost[groups.index(drug.drug_group)] = drug.gross_sek_per_year
+        cv[groups.index(drug.drug_group)] = drug.intensity_cv
     for change in scenario.calibration.unit_costs:
         cost[groups.index(change.drug_group)] = change.new
     volume = cost / (fills * per_group(share * per_fill * price))
-    log_sd = p.tail * np.sqrt(np.log1p(calibrated["cv_intensity_assumed"].to_numpy(dtype=np.float64) ** 2))
+    log_sd = p.tail * np.sqrt(np.log1p(cv**2))
     several = np.array([p.several_drugs.get(name, 1.0) for name in groups])
 
     def among(names: tuple[str, ...]) -> np.ndarray:
@@ -169,12 +180,15 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
         atc=tuple(substances["atc"]), group=group, share=share, dearer=~substances["recommended"].to_numpy(dtype=bool),
         ddd_per_fill=per_fill * volume[group],
         ddd_per_pack=substances["ddd_per_pack_common"].to_numpy(dtype=np.float64),
-        in_base=substances["in_base"].to_numpy(dtype=bool), second_drug=several - 1, log_sd=log_sd,
+        in_base=substances["in_base"].to_numpy(dtype=bool) & (
+            scenario.departures.groups_in_base | (group >= G - len(more))), second_drug=several - 1, log_sd=log_sd,
         rest_log_sd=np.hypot(log_sd, p.shared_intensity_sd),
         outside=np.where(among(p.groups.specialist), p.outside_prescriber_share_specialist, p.outside_prescriber_share),
-        dose_dispensed=among(p.groups.dose_dispensed), always_free=among(p.groups.always_free),
+        dose_dispensed=among(p.groups.dose_dispensed),
+        always_free=among((*p.groups.always_free, *(d.drug_group for d in more if d.free))),
         free_under_21=among(p.groups.free_under_21),
-        persistence=np.array([g.persistence_1y for g in facts.drug_groups()]), fills=fills / several,
+        persistence=np.array([*(g.persistence_1y for g in facts.drug_groups()), *(d.persistence for d in more)]),
+        fills=fills / several,
     )
 
 

@@ -157,6 +157,49 @@ class CellFactors(Strict):
     M: Factors
 
 
+class MoreDrug(Strict):
+    """A drug group beyond those of the facts, taken for a disease of its own that has nothing to do with the others.
+
+    ``per_1000`` persons of either sex have the disease, by ten-year band. ``gross_sek_per_year``, ``fills_per_year``
+    and ``persistence`` (users again the year after) are per user, ``intensity_cv`` over users, ``latent_prevalence_sd``
+    over centres, of the logit prevalence. ``free``: of charge to the patient.
+    """
+
+    drug_group: str
+    atc: Annotated[str, Field(pattern=r"^[A-Z]\d{2}[A-Z]{2}\d{2}$")]
+    per_1000: Annotated[tuple[NonNegative, ...], Field(min_length=10, max_length=10)]
+    gross_sek_per_year: Positive
+    fills_per_year: Annotated[float, Field(ge=4, le=12)]
+    persistence: Annotated[float, Field(gt=0, lt=1)]
+    intensity_cv: Positive
+    latent_prevalence_sd: NonNegative = 0.0
+    free: bool = False
+
+
+class Departures(Strict):
+    """What a world may have that the others lack; by default nothing.
+
+    Attributes
+    ----------
+    prevalence_cv : CV over centres of every disease's prevalence at equal age and sex, deprivation included. Replaces
+        the SDs of ``illness``; None leaves them.
+    untreated_by_deprivation : log-odds of use given illness lost per SD of a centre's deprivation
+    milder_where_common : DDD per fill of a group fall by this power of the centre's odds of its diseases
+    uncoded_share, uncoded_log_odds_sd : share of persons × drug groups whose dispensings lack an ATC code, and the SD
+        over centres of its log-odds
+    groups_in_base : whether the facts' base drugs are base drugs; else only ``more_drugs`` are
+    more_drugs : drug groups that no condition list knows
+    """
+
+    prevalence_cv: NonNegative | None = None
+    untreated_by_deprivation: float = 0.0
+    milder_where_common: float = 0.0
+    uncoded_share: Share = 0.0
+    uncoded_log_odds_sd: NonNegative = 0.0
+    groups_in_base: bool = True
+    more_drugs: tuple[MoreDrug, ...] = ()
+
+
 class Calibration(Section):
     seed: int
     table_year: int
@@ -192,6 +235,7 @@ class Scenario(Strict):
     prices: Prices
     fees: Fees
     calibration: Calibration
+    departures: Departures = Departures()
 
     @model_validator(mode="after")
     def _table_period_is_simulated(self) -> Scenario:

@@ -54,7 +54,7 @@ def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, 
         }),
         "dispensings": pa.table({
             "person_id": person_ids(block, f.person), "date": _dates(world, f.day),
-            "atc": pa.DictionaryArray.from_arrays(pa.array(f.substance), pa.array(world.drugs.atc)),
+            "atc": pa.DictionaryArray.from_arrays(pa.array(f.substance, mask=block.uncoded), pa.array(world.drugs.atc)),
             "packages": pa.array(f.packages), "ddd": pa.array(ddd), "cost": pa.array(region / 100),
             "gross_price": pa.array(gross / 100),
             "prescriber_centre_id": pa.DictionaryArray.from_arrays(pa.array(f.centre, mask=f.outside), centre_ids),

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import gammainc
 
 from lakemedelsmodell.facts import FeeStaircase
+from lakemedelsmodell.simulation.illness import shifted
 from lakemedelsmodell.simulation.prescribing import own_log_intensity
 from lakemedelsmodell.simulation.streams import Keyed
 
@@ -42,20 +43,31 @@ class ExpectedCost:
     def __init__(self, world: World):
         self.world = world
         drugs = world.drugs
-        price = world.prices[:, -6:].mean(axis=1)
-        per_user = drugs.share * drugs.ddd_per_fill * price
-        fills = drugs.fills * (1 + drugs.second_drug)
-        G = len(fills)
-        self.cost = fills * np.bincount(drugs.group, weights=per_user, minlength=G)
-        self.base = fills * np.bincount(drugs.group, weights=per_user * drugs.in_base, minlength=G) / self.cost
-        self.fills = fills
+        self.price = world.prices[:, -6:].mean(axis=1)
+        self.fills = drugs.fills * (1 + drugs.second_drug)
 
     @cached_property
     def _fees(self) -> np.ndarray:
         return expected_fee(self.world.staircases[-1], np.exp(self._LOG_MEAN)[:, None], np.exp(self._LOG_CV))
 
-    def of(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+    def _per_user(self, home: int, styled: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Yearly gross cost per user of each group at mean intensity, and the share of it in the base, (G,) each."""
+        world, drugs = self.world, self.world.drugs
+        G = len(self.fills)
+        share, volume = drugs.share, world.severity[home]
+        if styled:
+            odds = share * np.exp(world.price_style[home] * drugs.dearer)
+            share = odds / np.bincount(drugs.group, weights=odds, minlength=G)[drugs.group]
+            volume = volume * world.volume_style[home]
+        cost = share * drugs.ddd_per_fill * self.price
+        all_drugs = np.bincount(drugs.group, weights=cost, minlength=G)
+        return self.fills * volume * all_drugs, np.bincount(drugs.group, cost * drugs.in_base, G) / all_drugs
+
+    def of(self, block: Block, *, styled: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Gross cost and the region's cost, SEK per half-year listed, float64, shape (n,) each.
+
+        At the region's average practice or, ``styled``, at that of the centre where a person is first listed: the
+        difference is what the centre's style is expected to cost.
 
         Yearly gross cost is taken to be gamma-distributed around its mean, with the variance of who uses what; fees of
         the latest staircase are shared between base and other drugs as their gross costs are.
@@ -64,24 +76,27 @@ class ExpectedCost:
         n, G = block.use.shape
         months = len(world.calendar.firsts)
         use = block.use + (block.use_later - block.use) * (1 - 3 / months)
+        if styled:
+            use = shifted(use, world.initiation_style[block.home])
+        cost, in_base = self._per_user(block.home, styled)
         age = np.maximum((world.first_month + months - 3 - p.birth_month) // 12, 0)
         person, group = np.nonzero(use > 1e-4)
         key = person * G + group
         fills = Keyed("fills", world.seed, world.centres.centre_id[block.home])
         intensity = np.exp(own_log_intensity(drugs, fills, key) + block.log_intensity[person])
         level = block.age_factor * world.factors[np.minimum(age // 5, 20) * 2 + p.sex]
-        each = self.cost[group] * intensity * level[person]
+        each = cost[group] * intensity * level[person]
         u = use[person, group]
         free = (age[person] < 18) | drugs.always_free[group] | (drugs.free_under_21[group] & (age[person] < 21))
 
         def per_person(values: np.ndarray) -> np.ndarray:
             return np.bincount(person, weights=values, minlength=n)
 
-        base = per_person(u * each * self.base[group])
+        base = per_person(u * each * in_base[group])
         charged_each = np.where(free, 0.0, each)
         charged = per_person(u * charged_each)
         variance = per_person(u * charged_each**2 * (1 - u + 1 / self.fills[group]))
-        charged_base = per_person(u * charged_each * self.base[group])
+        charged_base = per_person(u * charged_each * in_base[group])
         buyers = charged > 1
         fee = np.zeros(n)
         fee[buyers] = self._fee(charged[buyers], np.sqrt(variance[buyers]) / charged[buyers])

@@ -6,7 +6,7 @@ Blocks come in the order of the centres whatever the number of workers, and none
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,8 @@ class Block:
         Age band × sex (band * 2 + sex) of the person on the first of each fill's month.
     free : bool, shape (N,)
         Free of charge to the patient.
+    uncoded : bool, shape (N,), or None
+        Fills whose ATC code is not in the data; None where all are coded.
     """
 
     home: int
@@ -75,6 +77,7 @@ class Block:
     age_factor: np.ndarray
     cell: np.ndarray
     free: np.ndarray
+    uncoded: np.ndarray | None
 
 
 class World:
@@ -93,11 +96,14 @@ class World:
         ids, weight = self.centres.centre_id, self.centres.weight
         self.move_weight = np.where(np.arange(len(ids)) < n_centres, weight, 0.0)
 
-        self.illness = illness.illness_tables()
+        departs = scenario.departures
+        self.illness = illness.illness_tables(departs.more_drugs)
         sick = scenario.illness
-        latent_sd = np.array([sick.latent_prevalence_sd_of.get(d, sick.latent_prevalence_sd)
-                              for d in self.illness.diseases])
+        sd_of = {**sick.latent_prevalence_sd_of, **{d.drug_group: d.latent_prevalence_sd for d in departs.more_drugs}}
+        latent_sd = np.array([sd_of.get(d, sick.latent_prevalence_sd) for d in self.illness.diseases])
         self.shift = illness.latent_shifts(self.illness, latent_sd, seed, ids, self.centres.deprivation, weight)
+        if departs.prevalence_cv is not None:
+            self.shift = illness.shifts_of_cv(self.illness, self.shift, departs.prevalence_cv, weight)
         self.shift_variance = np.average(self.shift**2, axis=0, weights=weight)
 
         style = scenario.style
@@ -113,7 +119,16 @@ class World:
         self.initiation_style = (style.initiation_sd * over_centres("initiation style")[:, None]
                                  + style.initiation_group_sd * of_groups)
 
-        substances = prescribing.sorted_substances(groups)
+        if departs.untreated_by_deprivation:
+            self.initiation_style -= departs.untreated_by_deprivation * self.centres.deprivation[:, None]
+        self.severity = np.ones((len(ids), len(groups)))
+        if departs.milder_where_common:
+            common = np.exp(-departs.milder_where_common * illness.group_shifts(self.illness, self.shift))
+            self.severity = common / np.average(common, axis=0, weights=weight)
+        odds = departs.uncoded_share * np.exp(departs.uncoded_log_odds_sd * over_centres("uncoded"))
+        self.uncoded_share = odds / (1 - departs.uncoded_share + odds)
+
+        substances = prescribing.sorted_substances(groups, departs.more_drugs)
         self.drugs = prescribing.drug_tables(scenario, groups, substances)
         self.prices = prices.monthly_prices(scenario, substances, seed)
         knots = facts.age_cost_factors()
@@ -177,6 +192,7 @@ class World:
         use = illness.use_probability(self.illness, diseases, sex_age, persons.frailty)
         use_later = illness.use_probability(self.illness, illness.has_disease(liability, prevalence, older), older,
                                             persons.frailty)
+        drugs = replace(self.drugs, ddd_per_fill=self.drugs.ddd_per_fill * self.severity[home, self.drugs.group])
         initiation = self.initiation_style[home]
         spells = prescribing.draw_spells(self.dynamics, illness.shifted(use, initiation),
                                          illness.shifted(use_later, initiation), seed, centre_id, days)
@@ -187,15 +203,18 @@ class World:
             rolls_from=self._rolls_from(persons, use, use_later, centre_id),
         )
         fills = prescribing.draw_fills(
-            self.scenario.prescribing, self.drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
+            self.scenario.prescribing, drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
             traits, self.price_style[home], self.volume_style, self.scenario.prices.floor_sek_per_pack, seed, centre_id)
         age = (self.first_month + self.calendar.month[fills.day] - persons.birth_month[fills.person]) // 12
         group = self.drugs.group[fills.substance]
+        course = fills.person.astype(np.int64) * len(self.illness.groups) + group
         return Block(
             home=home, persons=persons, listings=listings, fills=fills, diseases=diseases, use=use,
             use_later=use_later, log_intensity=traits.log_intensity, age_factor=traits.age_factor,
             cell=(np.minimum(age // 5, 20) * 2 + persons.sex[fills.person]).astype(np.uint8),
             free=(age < FREE_AGE) | self.drugs.always_free[group] | (self.drugs.free_under_21[group] & (age < 21)),
+            uncoded=None if not self.scenario.departures.uncoded_share else
+            Keyed("uncoded", seed, centre_id).uniform(course) < self.uncoded_share[home],
         )
 
     def costs(self, block: Block, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
