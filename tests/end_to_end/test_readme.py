@@ -1,10 +1,14 @@
 """The README is true: its examples say what the commands say, its two commands are there."""
 
+import json
 import re
 import shlex
 from pathlib import Path
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+from lakemedelsmodell.cli import summary
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\$ python -m lakemedelsmodell (.*)\n((?:(?!\$ |```).*\n)*)", README, re.MULTILINE)
 
 
@@ -18,5 +22,13 @@ def test_the_examples_of_johan_and_anders_are_what_explain_says(command):
 
 def test_every_file_the_readme_links_to_is_there():
     links = re.findall(r"\]\(([^)#]+)\)", README)
-    missing = [link for link in links if not (Path(__file__).resolve().parents[2] / link).exists()]
+    missing = [link for link in links if not (PROJECT / link).exists()]
     assert not missing
+
+
+def test_the_result_shown_is_that_of_the_reference_run():
+    reference = PROJECT / "reports" / "skane_2026h1"
+    said = summary(json.loads((reference / "results.json").read_text(encoding="utf-8")))
+    assert f"<!-- result -->\n```\n{said}\n```\n<!-- /result -->" in README, "run reports/refresh.py"
+    packaged = PROJECT / "src" / "lakemedelsmodell" / "facts" / "reference_amounts.csv"
+    assert packaged.read_bytes() == (reference / "amounts.csv").read_bytes()
