@@ -64,6 +64,11 @@ chronic = lm.ChronicConditions(condition_set="skane_wide").fit(fitted_on, share)
 chronic
 
 # %% [markdown]
+# Look at the base amounts: several are **below 0**. The patient pays the first 2 000 kronor of a year, so one cheap drug
+# costs the region almost nothing while several cost more than their sum; add-ons that simply add up therefore overpay
+# those who hold few conditions, and the base takes it back from the healthy. A region that wants to pay from such a
+# table must solve that first. The report says so too.
+#
 # What the centre gets a month for the two men of 60 in the region's own example. Johan is healthy; Anders has been
 # dispensed drugs that suggest diabetes, cardiovascular disease, need of anticoagulation, inflammatory disease and cancer.
 
