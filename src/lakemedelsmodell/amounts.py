@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from html import escape
@@ -27,12 +27,27 @@ AMOUNT_COLUMNS = ("model", "kind", "name", "sex", "age_from", "age_to", "sek_per
                   "condition_set", "rule")
 """Columns of amounts.csv, in order."""
 
-_MODEL, _PERSON, _TOTAL, _UNSET, _YEARS = (
+AddOnKind = Literal["condition", "highest", "count"]
+"""How add-ons go together: every one held is paid; only the highest one held; one by how many are held."""
+ADD_ON_KINDS: tuple[AddOnKind, ...] = ("condition", "highest", "count")
+
+COUNTS = ("1", "2", "3", "4+")
+"""Numbers of conditions that have an amount each where add-ons go by count."""
+
+POOL_MONTHS = 6
+"""A pool threshold is for half a year; it is scaled to the months of any other period."""
+
+_MODEL, _PERSON, _TOTAL, _UNSET, _YEARS, _NUMBER, _HIGHEST, _CNI, _POOL = (
     {"sv": "Modell", "en": "Model"},
     {"K": {"sv": "Kvinna", "en": "Woman"}, "M": {"sv": "Man", "en": "Man"}},
     {"sv": "Summa per månad", "en": "Sum per month"},
     {"sv": "inget belopp satt", "en": "no amount set"},
     {"sv": "år", "en": "years"},
+    {"sv": "antal kroniska tillstånd: {}", "en": "number of chronic conditions: {}"},
+    {"sv": "{} (det högsta)", "en": "{} (the highest)"},
+    {"sv": "per enhet av vårdcentralens CNI", "en": "per unit of the centre's care-need index"},
+    {"sv": "Kostnad över {} per person och halvår betalas ur en gemensam pool.",
+     "en": "Cost above {} per person and half-year is paid from a common pool."},
 )
 
 
@@ -48,18 +63,18 @@ class Part(NamedTuple):
 class Explanation:
     """One person's monthly reimbursement as a sum of named parts.
 
-    ``total`` is in SEK per listed month; nan when the person's age and sex has no amount.
+    ``total`` is in SEK per listed month; nan when the person's age and sex has no amount. ``note`` says what is
+    paid besides.
     """
 
     model: str
     parts: tuple[Part, ...]
     total: float
     lang: Language = "en"
+    note: str = ""
 
     def _amount(self, sek: float) -> str:
-        if math.isnan(sek):
-            return _UNSET[self.lang]
-        return f"{_kronor(sek).translate(_SWEDISH)} kr" if self.lang == "sv" else f"{_kronor(sek)} SEK"
+        return _UNSET[self.lang] if math.isnan(sek) else _money(sek, self.lang)
 
     def _rows(self) -> list[tuple[str, str]]:
         return [*((p.label, self._amount(p.sek)) for p in self.parts), (_TOTAL[self.lang], self._amount(self.total))]
@@ -67,12 +82,14 @@ class Explanation:
     def __str__(self) -> str:
         rows = self._rows()
         left, right = (max(len(row[i]) for row in rows) for i in (0, 1))
-        return "\n".join([f"{_MODEL[self.lang]}: {self.model}", *(f"  {a:<{left}}  {b:>{right}}" for a, b in rows)])
+        lines = [f"{_MODEL[self.lang]}: {self.model}", *(f"  {a:<{left}}  {b:>{right}}" for a, b in rows)]
+        return "\n".join([*lines, f"  {self.note}"] if self.note else lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td style='text-align:left'>{escape(label)}</td><td>{amount}</td></tr>"
                        for label, amount in self._rows())
-        return f"<table><caption>{_MODEL[self.lang]}: {escape(self.model)}</caption>{rows}</table>"
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<table><caption>{_MODEL[self.lang]}: {escape(self.model)}</caption>{rows}</table>{note}"
 
 
 _SWEDISH = str.maketrans({",": "\u00a0", ".": ","})
@@ -81,6 +98,10 @@ _SWEDISH = str.maketrans({",": "\u00a0", ".": ","})
 
 def _kronor(sek: float) -> str:
     return f"{sek:,.0f}" if float(sek).is_integer() else f"{sek:,.2f}"
+
+
+def _money(sek: float, lang: Language) -> str:
+    return f"{_kronor(sek).translate(_SWEDISH)} kr" if lang == "sv" else f"{_kronor(sek)} SEK"
 
 
 def band_of(age: int) -> int:
@@ -100,9 +121,17 @@ class AmountTable:
         SEK per listed month by age band and sex (column 0 = K, 1 = M); nan where nobody was there to
         set it (unknown is never 0).
     conditions : tuple of str, length C
+        Names of the add-ons: conditions, or the numbers of :data:`COUNTS`.
     add_ons : float64, shape (C,)
         SEK per listed month added for each condition held; nan where nobody held it when the amounts
         were set: such a condition pays nothing.
+    kind : "condition", "highest" or "count"
+        Whether every condition held is paid, only the one with the highest add-on, or their number.
+    per_cni : float or None
+        SEK per listed month and unit of the care-need index of the centre where the person is listed.
+    pool_threshold : float or None
+        SEK of a person's cost in half a year above which the centre's share is paid as it falls, from the same
+        budget; the amounts are then for cost below it. None without a pool.
     rule : str or None
         The flag rule the add-ons go with ("dispensed" or "listed"); None without add-ons.
     condition_set : str or None
@@ -122,6 +151,9 @@ class AmountTable:
     valid_from: date | None = None
     source: str = ""
     unrounded: AmountTable | None = field(default=None, repr=False)
+    kind: AddOnKind = "condition"
+    per_cni: float | None = None
+    pool_threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.cells.shape != (len(BAND_FROM), len(SEXES)):
@@ -130,6 +162,8 @@ class AmountTable:
             raise ValueError(f"{len(self.conditions)} conditions but {len(self.add_ons)} add-ons")
         if self.conditions and self.rule is None:
             raise ValueError("add-ons need the flag rule they go with")
+        if self.kind == "count" and self.conditions != COUNTS:
+            raise ValueError(f"add-ons by count are for {COUNTS}, not {self.conditions}")
 
     @property
     def paid_add_ons(self) -> np.ndarray:
@@ -137,20 +171,38 @@ class AmountTable:
         return np.nan_to_num(self.add_ons)
 
     def per_month(self, cell: np.ndarray, flags: np.ndarray | None = None) -> np.ndarray:
-        """x'β: SEK per listed month, shape (n,), for cells 0..41 and bool flags of shape (n, C)."""
+        """x'β: SEK per listed month, shape (n,), for cells 0..41 and bool flags of shape (n, conditions of the set).
+
+        Without what goes by centre or by cost (:attr:`per_cni`, :attr:`pool_threshold`).
+        """
         pay = self.cells.reshape(-1)[cell]
-        if self.conditions:
-            assert flags is not None
+        if not self.conditions:
+            return pay
+        assert flags is not None
+        if self.kind == "count":
+            return pay + np.concatenate([[0.0], self.paid_add_ons])[flags.sum(axis=1).clip(max=len(COUNTS))]
+        if self.kind == "highest":
+            best = np.zeros(len(pay))
             for c in np.flatnonzero(self.paid_add_ons):
-                pay[flags[:, c]] += self.add_ons[c]
+                np.maximum(best, self.add_ons[c], out=best, where=flags[:, c])
+            return pay + best
+        for c in np.flatnonzero(self.paid_add_ons):
+            pay[flags[:, c]] += self.add_ons[c]
         return pay
+
+    def first_add_on(self, condition: str) -> float:
+        """What a condition adds for a person who holds no other, SEK per listed month; 0 where it adds nothing."""
+        name = COUNTS[0] if self.kind == "count" else condition
+        return float(self.paid_add_ons[self.conditions.index(name)]) if name in self.conditions else 0.0
 
     def rounded(self) -> AmountTable:
         """The same table in whole kronor (halves away from zero), as it is published and paid."""
-        def whole(sek: np.ndarray) -> np.ndarray:
+        def whole(sek: np.ndarray | float) -> np.ndarray:
             return np.copysign(np.floor(np.abs(sek) + 0.5), sek) + 0.0
 
-        return replace(self, cells=whole(self.cells), add_ons=whole(self.add_ons), unrounded=self.unrounded or self)
+        per_cni = None if self.per_cni is None else float(whole(self.per_cni))
+        return replace(self, cells=whole(self.cells), add_ons=whole(self.add_ons), per_cni=per_cni,
+                       unrounded=self.unrounded or self)
 
     # One person ------------------------------------------------------------------------------
 
@@ -175,10 +227,10 @@ class AmountTable:
         if sex not in SEXES:
             raise UserError(f"Sex {sex!r} is not known. Write K (woman) or M (man).")
         held = list(dict.fromkeys(conditions))
-        if self.conditions and (unknown := [c for c in held if c not in self.conditions]):
-            raise UserError(
-                f"{self.model} has no condition {', '.join(unknown)}. It has: {', '.join(self.conditions)}.")
         known = self._condition_set()
+        names = (known.names if known else held) if self.kind == "count" else self.conditions
+        if self.conditions and (unknown := [c for c in held if c not in names]):
+            raise UserError(f"{self.model} has no condition {', '.join(unknown)}. It has: {', '.join(names)}.")
         if known:
             held = list(known.after_ladders(held))
         labels = {c.name: c.label(lang) for c in known.conditions} if known else {}
@@ -186,9 +238,21 @@ class AmountTable:
         years = f"{BAND_FROM[band]}–{BAND_FROM[band] + 4}" if band < len(BAND_FROM) - 1 else f"{BAND_FROM[band]}+"
         person = f"{_PERSON[sex][lang]}, {years} {_YEARS[lang]}"
         parts = [Part("age_sex", person, float(self.cells[band, SEXES.index(sex)]))]
-        parts += [Part(name, labels.get(name, name), float(sek))
-                  for name, sek in zip(self.conditions, self.add_ons, strict=True) if name in held]
-        return Explanation(self.model, tuple(parts), parts[0].sek + float(np.nansum([p.sek for p in parts[1:]])), lang)
+        paid = [Part(name, labels.get(name, name), float(sek))
+                for name, sek in zip(self.conditions, self.add_ons, strict=True) if name in held]
+        if self.kind == "highest" and paid:
+            best = max(paid, key=lambda p: np.nan_to_num(p.sek))
+            paid = [best._replace(label=_HIGHEST[lang].format(best.label))]
+        elif self.kind == "count" and self.conditions and held:
+            number = min(len(held), len(COUNTS)) - 1
+            paid = [Part(COUNTS[number], _NUMBER[lang].format(COUNTS[number]), float(self.add_ons[number]))]
+        total = parts[0].sek + float(np.nansum([p.sek for p in paid]))
+        notes = []
+        if self.per_cni is not None:
+            notes.append(f"+ {_money(self.per_cni, lang)} {_CNI[lang]}.")
+        if self.pool_threshold is not None:
+            notes.append(_POOL[lang].format(_money(self.pool_threshold, lang)))
+        return Explanation(self.model, (*parts, *paid), total, lang, " ".join(notes))
 
     def amount(self, age: int, sex: str, conditions: Iterable[str] = ()) -> float:
         """One person's reimbursement, SEK per listed month; arguments and errors as :meth:`explain`."""
@@ -206,14 +270,22 @@ class AmountTable:
     # In and out ------------------------------------------------------------------------------
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per amount, columns :data:`AMOUNT_COLUMNS`; kind is ``age_sex`` or ``condition``."""
+        """One row per amount, columns :data:`AMOUNT_COLUMNS`.
+
+        Kind is ``age_sex``; ``condition``, ``highest`` or ``count``; ``cni`` (per unit of the centre's index); and
+        ``pool``: there sek_per_month is a person's cost per month of the period above which cost is pooled.
+        """
         import pandas as pd
 
         last = len(BAND_FROM) - 1
         rows: list[tuple] = [
             ("age_sex", BAND_LABELS[b], sex, start, start + 4 if b < last else None, self.cells[b, s])
             for b, start in enumerate(BAND_FROM) for s, sex in enumerate(SEXES)]
-        rows += [("condition", c, None, None, None, sek) for c, sek in zip(self.conditions, self.add_ons, strict=True)]
+        rows += [(self.kind, c, None, None, None, sek) for c, sek in zip(self.conditions, self.add_ons, strict=True)]
+        if self.per_cni is not None:
+            rows.append(("cni", "centre_cni", None, None, None, self.per_cni))
+        if self.pool_threshold is not None:
+            rows.append(("pool", "person_cost_above", None, None, None, self.pool_threshold / POOL_MONTHS))
         frame = pd.DataFrame(rows, columns=["kind", "name", "sex", "age_from", "age_to", "sek_per_month"])
         frame = frame.astype({"age_from": "Int64", "age_to": "Int64", "sek_per_month": float})
         frame.insert(0, "model", self.model)
@@ -313,6 +385,7 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
 
     cells = np.full((len(BAND_FROM), len(SEXES)), np.nan)
     add_ons: dict[str, float] = {}
+    once: dict[str, float] = {}
     problems = []
     for index, row in rows.iterrows():
         def bad(column: str, why: str, remedy: str, number: int = int(str(index)) + 1, row: pd.Series = row) -> Problem:
@@ -324,12 +397,20 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
         except ValueError:
             problems.append(bad("sek_per_month", "not an amount", "Write kronor per listed month as a number."))
             continue
-        if row["kind"] == "condition":
+        if row["kind"] in ADD_ON_KINDS:
             if row["name"] in add_ons:
                 problems.append(bad("name", "the condition has two amounts", "Keep one row per model and condition."))
+            if row["kind"] == "count" and row["name"] not in COUNTS:
+                problems.append(bad("name", "unknown number of conditions", f"Write {', '.join(COUNTS)}."))
             add_ons[row["name"]] = sek
+        elif row["kind"] in ("cni", "pool"):
+            if row["kind"] in once or not math.isfinite(sek) or (row["kind"] == "pool" and sek <= 0):
+                problems.append(bad("sek_per_month", f"not the one amount of kind {row['kind']}",
+                                    "Give it once per model, as a number; a pool's is above 0."))
+            once[row["kind"]] = sek
         elif row["kind"] != "age_sex":
-            problems.append(bad("kind", "unknown kind of amount", "Write age_sex or condition."))
+            problems.append(bad("kind", "unknown kind of amount",
+                                f"Write age_sex, {', '.join(ADD_ON_KINDS)}, cni or pool."))
         elif row["sex"] not in SEXES:
             problems.append(bad("sex", "unknown sex", "Write K or M."))
         elif not row["age_from"].isdigit() or int(row["age_from"]) not in BAND_FROM:
@@ -339,11 +420,129 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
             if not math.isnan(cells[at]):
                 problems.append(bad("age_from", "the cell has two amounts", "Keep one row per model, band and sex."))
             cells[at] = sek
+    kinds = rows["kind"][rows["kind"].isin(ADD_ON_KINDS)].unique()
+    if len(kinds) > 1:
+        problems.append(Problem(path.name, f"{model} has add-ons of the kinds {' and '.join(kinds)}",
+                                "Keep one kind of add-on per model."))
     if problems:
         raise DataError(problems)
+    if "count" in kinds:
+        add_ons = {number: add_ons.get(number, math.nan) for number in COUNTS}
     first = rows.iloc[0]
     return AmountTable(
         model, cells, tuple(add_ons), np.array(list(add_ons.values()), dtype=float),
+        kind=kinds[0] if len(kinds) else "condition", per_cni=once.get("cni"),
+        pool_threshold=round(once["pool"] * POOL_MONTHS, 2) if "pool" in once else None,
         rule=(first["rule"] or "dispensed") if add_ons else None, condition_set=first["condition_set"] or None,
         valid_from=_as_date(first["valid_from"]), source=path.name,
     )
+
+
+# Life of a table ---------------------------------------------------------------------------------
+
+
+def side_by_side(first: AmountTable, second: AmountTable) -> pd.DataFrame:
+    """Two tables' amounts in SEK per listed month: the same model of two half-years, or before and after a change.
+
+    One row per amount of either: kind, name, sex, age_from, first, second, change and change_percent (nan where an
+    amount is not set, or changes from 0).
+    """
+    key = ["kind", "name", "sex", "age_from"]
+    one, two = (t.to_frame().set_index(key)["sek_per_month"] for t in (first, second))
+    frame = one.to_frame("first").join(two.rename("second"), how="outer", sort=False).reset_index()
+    change = frame["second"] - frame["first"]
+    return frame.assign(change=change, change_percent=100 * change / frame["first"].where(frame["first"] != 0))
+
+
+def blend(first: AmountTable, second: AmountTable, share: float) -> AmountTable:
+    """A table on the way from ``first`` to ``second``: (1 − share) of the one, share of the other.
+
+    A condition that only one of them pays is blended with 0. Not rounded.
+
+    Raises
+    ------
+    UserError
+        For a share outside 0..1, or tables whose add-ons or pools cannot be blended (other rules, kinds, lists or
+        thresholds).
+    """
+    if not 0 <= share <= 1:
+        raise UserError(f"A share of {share} is not between 0 and 1.")
+    said = {(t.kind, t.rule, t.condition_set) for t in (first, second) if t.conditions}
+    if len(said) > 1:
+        raise UserError(f"{first.model} and {second.model} pay add-ons by different rules or condition lists, "
+                        "so they cannot be blended.")
+    if first.pool_threshold != second.pool_threshold:
+        raise UserError(f"{first.model} and {second.model} have different pools, so they cannot be blended. "
+                        "Bring the pool in at once, in either table.")
+    kind, rule, listed = next(iter(said), ("condition", None, None))
+    names = tuple(dict.fromkeys((*first.conditions, *second.conditions)))
+
+    def mixed(one: np.ndarray | float, two: np.ndarray | float) -> np.ndarray:
+        return np.asarray((1 - share) * one + share * two)
+
+    def add_ons(table: AmountTable) -> np.ndarray:
+        own = dict(zip(table.conditions, table.add_ons, strict=True))
+        return np.array([own.get(name, 0.0) for name in names])
+
+    per_cni = None
+    if (first.per_cni, second.per_cni) != (None, None):
+        per_cni = float(mixed(first.per_cni or 0.0, second.per_cni or 0.0))
+    return AmountTable(
+        f"{first.model}_to_{second.model}", mixed(first.cells, second.cells), names,
+        mixed(add_ons(first), add_ons(second)), rule=rule, condition_set=listed, valid_from=second.valid_from,
+        source=f"{100 * (1 - share):g} % {first.model}, {100 * share:g} % {second.model}",
+        kind=kind, per_cni=per_cni, pool_threshold=first.pool_threshold)
+
+
+def cost_shares(codes: pd.DataFrame, conditions: ConditionSet) -> pd.DataFrame:
+    """What each ATC code makes up of the cost of each condition's own drugs.
+
+    Parameters
+    ----------
+    codes : atc and cost_sek per code, as :func:`~lakemedelsmodell.data.flags.code_summary` gives them
+    conditions : ConditionSet
+
+    Returns
+    -------
+    DataFrame: condition, atc, share (0 to 1; sums to 1 per condition that has any cost).
+    """
+    used = conditions.expand(codes["atc"]).merge(codes[["atc", "cost_sek"]], on="atc")
+    used = used[used["condition"].isin(conditions.names) & (used["cost_sek"] > 0)]
+    share = used["cost_sek"] / used.groupby("condition")["cost_sek"].transform("sum")
+    return used[["condition", "atc"]].assign(share=share).reset_index(drop=True)
+
+
+def reprice(table: AmountTable, price_index: Mapping[str, float], shares: pd.DataFrame) -> AmountTable:
+    """The table at new prices: each add-on times the cost-weighted price index of the codes that use it.
+
+    b' = b (1 + Σ share × (index − 1)). What is not in ``shares`` keeps its price, and the amounts for age and sex
+    stay: they hold the cost of those who carry no flag. In whole kronor where the table was, from its unrounded
+    amounts. The source says what changed, and which codes no condition uses.
+
+    Parameters
+    ----------
+    table : AmountTable whose add-ons are for conditions (not their number)
+    price_index : ATC code → new price over old, ≥ 0
+    shares : condition, atc, share of the add-on's cost (:func:`cost_shares`)
+
+    Raises
+    ------
+    UserError
+        For an index that is not a number ≥ 0, or a table whose add-ons go by the number of conditions.
+    """
+    index = {code.strip().upper(): float(new) for code, new in price_index.items()}
+    if bad := [code for code, new in index.items() if not 0 <= new < math.inf]:
+        raise UserError(f"The price index of {bad[0]} is not a number of 0 or more: {index[bad[0]]}.")
+    if table.kind == "count" and table.conditions:
+        raise UserError(f"{table.model} pays by the number of conditions: no price of a drug belongs to its add-ons.")
+    if table.unrounded is not None:
+        return reprice(table.unrounded, price_index, shares).rounded()
+    changed = shares[shares["atc"].isin(index)]
+    moved = (changed["share"] * (changed["atc"].map(index) - 1)).groupby(changed["condition"]).sum()
+    factor = np.array([1 + float(moved.get(name, 0.0)) for name in table.conditions])
+    said = [f"{name} × {f:.3f}" for name, f in zip(table.conditions, factor, strict=True) if name in moved.index]
+    unused = sorted(set(index) - set(changed["atc"]))
+    note = f"{table.source}; re-priced: {', '.join(said) or 'nothing'}"
+    if unused:
+        note += f"; no condition uses {', '.join(unused)}"
+    return replace(table, add_ons=table.add_ons * factor, source=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,10 @@ class Cohort:
         Survey weight; multiplies months in fit and measures.
     fit_cost : float64, shape (n,), or None
         Cost to fit on where it differs from the cost to settle (for example capped), SEK.
+    prior_cost : float64, shape (n,), or None
+        What the person cost in the period before, SEK per month listed then; nan for who was not listed.
+    groups : mapping from name to bool, shape (n,)
+        Groups of persons that no model sees (dose-dispensed, five drugs or more …), to hold payments against.
     borne_cost : float64, shape (K,), or None
         SEK borne by each centre where that is not the cost of its listed persons
         (setting ``borne_by = prescriber``).
@@ -62,6 +67,8 @@ class Cohort:
     flags: Mapping[str, np.ndarray]
     weight: np.ndarray | None = None
     fit_cost: np.ndarray | None = None
+    prior_cost: np.ndarray | None = None
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     borne_cost: np.ndarray | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -86,8 +93,21 @@ class Cohort:
     def rows(self, keep: np.ndarray) -> Cohort:
         """The same cohort with only the rows in ``keep`` (a mask or indices); all centres stay."""
         cut: dict[str, Any] = {name: None if (v := getattr(self, name)) is None else v[keep]
-                               for name in ("person", "centre", "sex", "band", "months", "cost", "weight", "fit_cost")}
-        return replace(self, **cut, flags={rule: f[keep] for rule, f in self.flags.items()}, borne_cost=None)
+                               for name in ("person", "centre", "sex", "band", "months", "cost", "weight", "fit_cost",
+                                            "prior_cost")}
+        return replace(self, **cut, flags={rule: f[keep] for rule, f in self.flags.items()},
+                       groups={name: g[keep] for name, g in self.groups.items()}, borne_cost=None)
+
+    def profiles(self, rule: str | None = None) -> Profiles:
+        """The distinct combinations of cell and flags under a rule (None: cells alone), found once."""
+        if rule not in self._profiles:
+            flags = self.flags[rule] if rule else np.zeros((len(self.cost), 0), dtype=bool)
+            self._profiles[rule] = _profiles(self.cell, flags)
+        return self._profiles[rule]
+
+    @cached_property
+    def _profiles(self) -> dict[str | None, Profiles]:
+        return {}
 
     def totals(self, rule: str | None = None) -> CentreTotals:
         """Sums per centre of the design columns and of cost; enough to settle any amount table."""
@@ -125,6 +145,38 @@ class Cohort:
         return (f"<b>Cohort</b> {what}: {len(np.unique(self.person)):,} persons, {self.n_centres} centres, "
                 f"{self.months.sum():,.0f} listed months, {self.cost.sum() / 1e6:,.1f} MSEK, "
                 f"{len(self.conditions)} conditions")
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """The U distinct combinations of cell and flags among n rows: what a table pays depends on nothing else.
+
+    Attributes
+    ----------
+    of_row : int64, shape (n,)
+        The row's profile.
+    cell : int64, shape (U,)
+    flags : bool, shape (U, C)
+    """
+
+    of_row: np.ndarray
+    cell: np.ndarray
+    flags: np.ndarray
+
+    def sum(self, per_row: np.ndarray) -> np.ndarray:
+        """Rows of shape (n,) added up per profile, shape (U,)."""
+        return np.bincount(self.of_row, per_row, len(self.cell))
+
+
+def _profiles(cell: np.ndarray, flags: np.ndarray) -> Profiles:
+    """In the order of their first row; of cells alone all 42."""
+    if not flags.shape[1]:
+        return Profiles(cell, np.arange(N_CELLS), np.zeros((N_CELLS, 0), dtype=bool))
+    code = cell
+    for packed in np.packbits(flags, axis=1).T:
+        code = pd.factorize(code << 8 | packed)[0]
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as they appear
+    return Profiles(code, cell[first], flags[first])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +16,16 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.measures.contrasts import Contrast, contrast
 from lakemedelsmodell.measures.fit import FitMeasures, fit_measures
-from lakemedelsmodell.measures.groups import predictive_ratios
+from lakemedelsmodell.measures.groups import groups, predictive_ratios
+from lakemedelsmodell.measures.groups import outside_groups as outside_groups_of
 from lakemedelsmodell.measures.spread import Spread, spread
-from lakemedelsmodell.models.out_of_fold import OutOfFold
-from lakemedelsmodell.settlement import Settlement, close_to_budget, unscaled_reimbursement
+from lakemedelsmodell.settlement import Payer, Settlement, pay_per_month, pooled_cost, settle_rows, table_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CONTRASTS = (("chronic", "age_sex"), ("chronic", "age_sex_published"), ("chronic_defended", "age_sex"))
+CONTRASTS = (("chronic", "age_sex"), ("chronic", "age_sex_published"), ("chronic_defended", "age_sex"),
+             ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_pool"), ("chronic", "age_sex_cni"))
 """The contrasts of the analysis plan, headline first: (model, against)."""
 
 
@@ -34,9 +36,11 @@ class Comparison:
     Attributes
     ----------
     tables : mapping, model → AmountTable
+        Without the models that are never paid and so have no table.
     settlements : mapping, model → Settlement
     fits : mapping, model → FitMeasures
-        Of Ĉ = R/(αe) before φ and rounding.
+        Of Ĉ = R/(αe) before φ and rounding. R includes what a pool pays, so a pooled model's fit is that of its
+        payment system (Layton, Ellis, McGuire & van Kleef 2017), not of its amounts.
     spreads, unscaled_spreads : mapping, model → Spread
         Of the net per listed month; unscaled with the amounts paid as they stand (φ = 1).
     contrasts : tuple of Contrast, headline first
@@ -105,46 +109,45 @@ class Comparison:
         return wide.to_html(float_format=lambda v: f"{v:,.3f}") + "<p>Money in SEK per listed month.</p>" + said
 
 
-def compare(payers: Mapping[str, AmountTable | OutOfFold] | Iterable[AmountTable | OutOfFold], cohort: Cohort,
+def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             cost_responsibility: float, budget_sek: float | None = None, *,
-            contrasts: Iterable[tuple[str, str]] | None = None,
+            contrasts: Iterable[tuple[str, str]] | None = None, outside_groups: bool = False,
             resamples: int = 2000, seed: int = 20260507) -> Comparison:
     """Pay the cohort by each model, on the same budget, and measure.
 
     Parameters
     ----------
-    payers : models' amount tables by name (or a sequence of them, named by their model); an
-        :class:`~lakemedelsmodell.models.OutOfFold` pays every row by the amounts set without its fold
+    payers : models' amount tables by name (or a sequence of them, named by their model), or a
+        :class:`~lakemedelsmodell.settlement.Prediction` of what each row would get
     cohort : Cohort of the paid period
     cost_responsibility : α in (0, 1]
     budget_sek : SEK to share out; None = α × the cohort's cost
     contrasts : pairs (model, against); None = those of :data:`CONTRASTS` that both models are there for,
         else every other model against the first
+    outside_groups : measure the groups that no model sees, too (:func:`~.groups.outside_groups`)
     resamples, seed : of the BCa intervals
 
     Raises UserError for a contrast with a model that is not there.
     """
     named = dict(payers) if isinstance(payers, Mapping) else {p.model: p for p in payers}
-    totals = {rule: cohort.totals(rule) for rule in {_table(p).rule for p in named.values()}}
-    exposure, cell = cohort.exposure, cohort.cell
+    tables = {name: table_of(p) for name, p in named.items()}
+    totals = {rule: cohort.totals(rule) for rule in {t.rule if t else None for t in tables.values()}}
+    exposure = cohort.exposure
     fitted_cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
-    if cohort.weight is not None:
-        fitted_cost = fitted_cost * cohort.weight
 
     settlements, fits, paid = {}, {}, {}
     for name, payer in named.items():
-        table = _table(payer)
-        flags = cohort.flags[table.rule] if table.rule else None
-        if isinstance(payer, OutOfFold):
-            exact = per_row = payer.per_row
-            unscaled = np.bincount(cohort.centre, exposure * per_row, cohort.n_centres)
-        else:
-            per_row = table.per_month(cell, flags)
-            exact = table.unrounded.per_month(cell, flags) if table.unrounded else per_row
-            unscaled = unscaled_reimbursement(table, totals[table.rule])
-        settlements[name] = close_to_budget(name, totals[table.rule], unscaled, cost_responsibility, budget_sek)
-        fits[name] = fit_measures(fitted_cost, exact / cost_responsibility, exposure)
-        paid[name] = settlements[name].phi * per_row
+        table = tables[name]
+        per_row = pay_per_month(payer, cohort)
+        exact = pay_per_month(payer.unrounded, cohort) if isinstance(payer, AmountTable) and payer.unrounded else per_row
+        settled = settle_rows(payer, cohort, totals[table.rule if table else None], cost_responsibility, budget_sek)
+        predicted = exact / cost_responsibility
+        paid[name] = settled.phi * per_row
+        if table and table.pool_threshold is not None:
+            predicted = predicted + pooled_cost(cohort, table.pool_threshold, fitted_cost) / cohort.months
+            paid[name] = paid[name] + cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
+        weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
+        settlements[name], fits[name] = settled, fit_measures(weighted, predicted, exposure)
 
     if contrasts is None:
         first, *others = named
@@ -153,15 +156,12 @@ def compare(payers: Mapping[str, AmountTable | OutOfFold] | Iterable[AmountTable
     if unknown := {m for pair in contrasts for m in pair} - set(named):
         raise UserError(f"There is no model {', '.join(sorted(unknown))} to contrast. There are: {', '.join(named)}.")
     return Comparison(
-        tables={name: _table(p) for name, p in named.items()}, settlements=settlements, fits=fits,
+        tables={name: table for name, table in tables.items() if table}, settlements=settlements, fits=fits,
         spreads={name: spread(s.net_per_month, s.months, s.own_cost_per_month) for name, s in settlements.items()},
         unscaled_spreads={name: spread(s.unscaled_net_per_month, s.months, s.own_cost_per_month)
                           for name, s in settlements.items()},
         contrasts=tuple(contrast(settlements[m], settlements[a], fits[m].r2, fits[a].r2, resamples=resamples, seed=seed)
                         for m, a in contrasts),
-        groups=predictive_ratios(cohort, paid, cost_responsibility),
+        groups=predictive_ratios(cohort, paid, cost_responsibility,
+                                 chain(groups(cohort), outside_groups_of(cohort) if outside_groups else ())),
     )
-
-
-def _table(payer: AmountTable | OutOfFold) -> AmountTable:
-    return payer.table if isinstance(payer, OutOfFold) else payer

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS
+from lakemedelsmodell.models.named_groups import named_groups
 
 
 def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
@@ -25,8 +26,14 @@ def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
             yield f"condition:{name}", np.flatnonzero(flags[:, c])
 
 
-def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray],
-                      cost_responsibility: float) -> pd.DataFrame:
+def outside_groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and rows of the groups that no model has amounts for (:func:`~.named_groups.named_groups`)."""
+    for name, mask in named_groups(cohort):
+        yield name, np.flatnonzero(mask)
+
+
+def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], cost_responsibility: float,
+                      found_groups: Iterable[tuple[str, np.ndarray]] | None = None) -> pd.DataFrame:
     """ΣR / ΣαC per model and group, with a 95 % interval.
 
     The interval is that of a ratio of sums over centres (linearised, centres independent); with fewer
@@ -37,6 +44,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray],
     cohort : Cohort of the paid period
     paid_per_month : model → SEK per listed month as paid (φ included), shape (n,)
     cost_responsibility : α in (0, 1]
+    found_groups : names and rows of groups; None = :func:`groups`
 
     Returns
     -------
@@ -49,7 +57,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray],
     clusters = cohort.centre if cohort.n_centres >= 10 else np.arange(len(own_cost))
     n_persons = int(cohort.person.max(initial=-1)) + 1
     found = []
-    for group, rows in groups(cohort):
+    for group, rows in groups(cohort) if found_groups is None else found_groups:
         if not len(rows):
             continue
         e, spent, cluster = exposure[rows], own_cost[rows], clusters[rows]

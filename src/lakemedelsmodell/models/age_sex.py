@@ -9,7 +9,7 @@ import numpy as np
 from lakemedelsmodell.amounts import AmountTable, published_table
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.facts import N_CELLS
-from lakemedelsmodell.models.base import LeastSquares
+from lakemedelsmodell.models.base import LeastSquares, Payable
 
 
 class Flat(LeastSquares):
@@ -30,7 +30,7 @@ class AgeSex(LeastSquares):
 
 
 @dataclass(frozen=True)
-class PublishedAgeSex:
+class PublishedAgeSex(Payable):
     """The region's own table of a year, as printed; nothing is estimated."""
 
     year: int = 2026

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import numpy as np
 
-from lakemedelsmodell.amounts import AmountTable
+from lakemedelsmodell.amounts import AddOnKind, AmountTable
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
 from lakemedelsmodell.models.least_squares import (
@@ -15,6 +16,7 @@ from lakemedelsmodell.models.least_squares import (
     cells_and_add_ons,
     normal_equations,
 )
+from lakemedelsmodell.settlement import Payer, Prediction, pooled_cost
 
 Rule = Literal["dispensed", "listed"]
 
@@ -28,16 +30,71 @@ class Model(Protocol):
     @property
     def role(self) -> str: ...
 
+    def lacks(self, cohort: Cohort) -> str: ...
+
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """Amounts in SEK per listed month, before any closing to a budget and before rounding."""
         ...
 
 
-class LeastSquares:
+class Payable:
+    """A model that ends as a table; most need nothing but the cohort's own columns."""
+
+    def lacks(self, cohort: Cohort) -> str:
+        """What a cohort must have to be fitted or paid by this model and has not, as a sentence; "" if nothing."""
+        return ""
+
+
+class Predictor:
+    """A model that pays no table: it says what each row of a paid cohort would get, for comparison only."""
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def role(self) -> str:
+        raise NotImplementedError
+
+    def lacks(self, paid: Cohort) -> str:
+        """What the paid cohort must have and has not, as a sentence; "" if nothing."""
+        return ""
+
+    def fit(self, cohort: Cohort, cost_responsibility: float, paid: Cohort) -> Prediction:
+        """What the model learns from ``cohort`` would give each row of ``paid``."""
+        raise NotImplementedError
+
+
+def fit_models(models: Iterable[Model | Predictor], fitted: Cohort, paid: Cohort,
+               cost_responsibility: float) -> tuple[dict[str, Payer], tuple[str, ...]]:
+    """Every model the data allow, by name, tables in whole kronor; and a warning for each that is left out."""
+    payers: dict[str, Payer] = {}
+    warnings = []
+    for model in models:
+        if lacking := model.lacks(paid) or ("" if isinstance(model, Predictor) else model.lacks(fitted)):
+            warnings.append(f"{model.name} is left out: {lacking}")
+        elif isinstance(model, Predictor):
+            payers[model.name] = model.fit(fitted, cost_responsibility, paid)
+        else:
+            payers[model.name] = model.fit(fitted, cost_responsibility).rounded()
+    return payers, tuple(warnings)
+
+
+def cost_to_fit(cohort: Cohort, pool_threshold: float | None = None) -> np.ndarray:
+    """SEK per row that amounts are set on, times weight, shape (n,): without what is pooled."""
+    cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
+    if pool_threshold is not None:
+        cost = cost - pooled_cost(cohort, pool_threshold, cost)
+    return cost if cohort.weight is None else cost * cohort.weight
+
+
+class LeastSquares(Payable):
     """A model whose amounts follow from the sums X'WX and X'Wy alone, so that folds need no refit."""
 
     rule: Rule | None = None
     condition_set: str | None = None
+    pool_threshold: float | None = None
+    kind: AddOnKind = "condition"
 
     @property
     def name(self) -> str:
@@ -50,9 +107,12 @@ class LeastSquares:
     def sums(self, cohort: Cohort, fold: np.ndarray | None = None, n_folds: int = 1) -> NormalEquations:
         """Design sums of the cohort per fold, over the cost the cohort is fitted on."""
         flags = cohort.flags[self.rule] if self.rule else np.zeros((len(cohort.cost), 0), dtype=bool)
-        cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
-        weighted = cost if cohort.weight is None else cost * cohort.weight
-        return normal_equations(cohort.cell, flags, cohort.exposure, weighted, fold, n_folds)
+        return normal_equations(cohort.cell, flags, cohort.exposure, cost_to_fit(cohort, self.pool_threshold), fold,
+                                n_folds)
+
+    def add_on_names(self, cohort: Cohort) -> tuple[str, ...]:
+        """What the add-ons are for."""
+        return cohort.conditions if self.rule else ()
 
     def solve(self, xtx: np.ndarray, xty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cost per listed month, SEK: cells of shape (42,) and add-ons of shape (C,)."""
@@ -67,10 +127,27 @@ class LeastSquares:
         if borrowed := int((np.isnan(known) & ~np.isnan(filled)).sum()):
             source += f"; nobody was listed in {borrowed} of {N_CELLS} cells, which take the amount of the nearest band"
         return AmountTable(
-            self.name, cost_responsibility * filled, cohort.conditions if self.rule else (),
-            cost_responsibility * add_ons, rule=self.rule, condition_set=self.condition_set, source=source)
+            self.name, cost_responsibility * filled, self.add_on_names(cohort), cost_responsibility * add_ons,
+            rule=self.rule, condition_set=self.condition_set, source=source, kind=self.kind,
+            pool_threshold=self.pool_threshold)
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """Amounts in SEK per listed month, before any closing to a budget and before rounding."""
         sums = self.sums(cohort)
         return self.table(sums.xtx[0], sums.xty[0], cohort, cost_responsibility)
+
+
+class ProfiledLeastSquares(LeastSquares):
+    """Sums over the cohort's profiles rather than its rows: the same but for the last bits, and much faster."""
+
+    def columns(self, cohort: Cohort) -> np.ndarray:
+        """The columns that have an add-on, 0/1 per profile, shape (U, q)."""
+        return cohort.profiles(self.rule).flags
+
+    def sums(self, cohort: Cohort, fold: np.ndarray | None = None, n_folds: int = 1) -> NormalEquations:
+        profiles, columns = cohort.profiles(self.rule), self.columns(cohort)
+        cost = cost_to_fit(cohort, self.pool_threshold)
+        if fold is not None:
+            return normal_equations(cohort.cell, columns[profiles.of_row], cohort.exposure, cost, fold, n_folds)
+        return normal_equations(profiles.cell, columns, profiles.sum(cohort.exposure), profiles.sum(cost))
+

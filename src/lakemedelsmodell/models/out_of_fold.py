@@ -15,30 +15,26 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.errors import DataError, Problem
 from lakemedelsmodell.facts import SEXES
 from lakemedelsmodell.models.base import LeastSquares
+from lakemedelsmodell.settlement import Prediction, care_need
 
 PERSON_FOLDS = 10
 
 
-@dataclass(frozen=True, eq=False)
-class OutOfFold:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OutOfFold(Prediction):
     """One model's out-of-fold amounts for the rows of one cohort.
 
     Attributes
     ----------
-    table : AmountTable
-        The amounts from all rows: what would be published.
     per_row : float64, shape (n,)
         SEK per listed month that the row gets from amounts set without its fold.
+    table : AmountTable
+        The amounts from all rows: what would be published.
     folds : int64, shape (n,)
     """
 
     table: AmountTable
-    per_row: np.ndarray
     folds: np.ndarray
-
-    @property
-    def model(self) -> str:
-        return self.table.model
 
 
 def folds_of(cohort: Cohort) -> tuple[np.ndarray, int]:
@@ -46,10 +42,10 @@ def folds_of(cohort: Cohort) -> tuple[np.ndarray, int]:
     listing = np.unique(cohort.centre)
     if len(listing) > 1:
         return np.searchsorted(listing, cohort.centre), len(listing)
-    return (_hash(cohort.person) % np.uint64(PERSON_FOLDS)).astype(np.int64), PERSON_FOLDS
+    return (hash_of(cohort.person) % np.uint64(PERSON_FOLDS)).astype(np.int64), PERSON_FOLDS
 
 
-def _hash(numbers: np.ndarray) -> np.ndarray:
+def hash_of(numbers: np.ndarray) -> np.ndarray:
     """The finaliser of SplitMix64 (Steele, Lea & Flood 2014): neighbours fall into unrelated folds."""
     z = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -63,7 +59,7 @@ def out_of_fold(model: LeastSquares, cohort: Cohort, cost_responsibility: float,
 
     Parameters
     ----------
-    model : Flat, AgeSex or ChronicConditions
+    model : any model that needs nothing but sums
     cohort : Cohort
     cost_responsibility : α in (0, 1]
     folds : integers 0..F-1, shape (n,); None = leave one centre out, or ten folds by hash of person
@@ -83,8 +79,11 @@ def out_of_fold(model: LeastSquares, cohort: Cohort, cost_responsibility: float,
     for f, rows in enumerate(np.split(order, np.searchsorted(fold[order], np.arange(1, n_folds)))):
         table = model.table(others.xtx[f], others.xty[f], cohort, cost_responsibility)
         per_row[rows] = table.per_month(cell[rows], None if flags is None else flags[rows])
+        if table.per_cni is not None:
+            per_row[rows] += (table.per_cni * care_need(cohort))[cohort.centre[rows]]
     if (unset := np.isnan(per_row)).any():
         sex = SEXES[cohort.sex[np.flatnonzero(unset)[0]]]
         raise DataError(Problem("cohort", "all persons of this sex are in one centre, so no other can set their amount",
                                 "Give a cohort where each sex is listed at two centres or more.", None, "sex", sex))
-    return OutOfFold(model.table(whole.xtx[0], whole.xty[0], cohort, cost_responsibility), per_row, fold)
+    table = model.table(whole.xtx[0], whole.xty[0], cohort, cost_responsibility)
+    return OutOfFold(model=model.name, per_row=per_row, table=table, folds=fold)
