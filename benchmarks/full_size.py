@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import resource
 import tempfile
 import time
@@ -32,7 +33,7 @@ class Stages:
         self.began: list[tuple[str, float]] = []
 
     def __call__(self, what: str) -> None:
-        stage = what.split(",")[0].split(" 1")[0] if what.startswith("simulat") else what
+        stage = re.sub(r" centre \d+ of \d+$", " and writing the data", what)
         if not self.began or self.began[-1][0] != stage:
             self.began.append((stage, time.perf_counter()))
 
