@@ -139,7 +139,8 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     for name, payer in named.items():
         table = tables[name]
         per_row = pay_per_month(payer, cohort)
-        exact = pay_per_month(payer.unrounded, cohort) if isinstance(payer, AmountTable) and payer.unrounded else per_row
+        unrounded = payer.unrounded if isinstance(payer, AmountTable) else None
+        exact = pay_per_month(unrounded, cohort) if unrounded else per_row
         settled = settle_rows(payer, cohort, totals[table.rule if table else None], cost_responsibility, budget_sek)
         predicted = exact / cost_responsibility
         paid[name] = settled.phi * per_row

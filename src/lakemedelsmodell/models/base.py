@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -120,21 +120,34 @@ class LeastSquares(Payable):
 
     def table(self, xtx: np.ndarray, xty: np.ndarray, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """The amounts these sums give: α times the fitted cost, SEK per listed month."""
-        cells, add_ons = self.solve(xtx, xty)
-        known = cells.reshape(len(BAND_FROM), len(SEXES))
-        filled = borrow_empty_cells(known)
-        source = f"fitted on {cohort.period or 'the cohort'}"
-        if borrowed := int((np.isnan(known) & ~np.isnan(filled)).sum()):
-            source += f"; nobody was listed in {borrowed} of {N_CELLS} cells, which take the amount of the nearest band"
-        return AmountTable(
-            self.name, cost_responsibility * filled, self.add_on_names(cohort), cost_responsibility * add_ons,
-            rule=self.rule, condition_set=self.condition_set, source=source, kind=self.kind,
-            pool_threshold=self.pool_threshold)
+        return self.amounts(*self.solve(xtx, xty), cohort, cost_responsibility)
+
+    def amounts(self, cells: np.ndarray, add_ons: np.ndarray, cohort: Cohort, cost_responsibility: float,
+                per_cni: float | None = None) -> AmountTable:
+        """The model's table: α times a cost per listed month (and per unit of CNI), SEK."""
+        return amount_table(
+            self.name, cells, add_ons, cohort, cost_responsibility, conditions=self.add_on_names(cohort),
+            rule=self.rule, condition_set=self.condition_set, kind=self.kind, pool_threshold=self.pool_threshold,
+            per_cni=None if per_cni is None else cost_responsibility * per_cni)
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """Amounts in SEK per listed month, before any closing to a budget and before rounding."""
         sums = self.sums(cohort)
         return self.table(sums.xtx[0], sums.xty[0], cohort, cost_responsibility)
+
+
+def amount_table(name: str, cells: np.ndarray, add_ons: np.ndarray, cohort: Cohort, cost_responsibility: float, *,
+                 note: str = "", **of_table: Any) -> AmountTable:
+    """α times the fitted cost per listed month, cells of shape (42,); cells nobody was listed in borrow."""
+    known = cells.reshape(len(BAND_FROM), len(SEXES))
+    filled = borrow_empty_cells(known)
+    source = f"fitted on {cohort.period or 'the cohort'}"
+    if borrowed := int((np.isnan(known) & ~np.isnan(filled)).sum()):
+        source += f"; nobody was listed in {borrowed} of {N_CELLS} cells, which take the amount of the nearest band"
+    if note:
+        source += f"; {note}"
+    return AmountTable(name, cost_responsibility * filled, add_ons=cost_responsibility * add_ons, source=source,
+                       **of_table)
 
 
 class ProfiledLeastSquares(LeastSquares):
@@ -150,4 +163,11 @@ class ProfiledLeastSquares(LeastSquares):
         if fold is not None:
             return normal_equations(cohort.cell, columns[profiles.of_row], cohort.exposure, cost, fold, n_folds)
         return normal_equations(profiles.cell, columns, profiles.sum(cohort.exposure), profiles.sum(cost))
+
+
+def sums_by_profile(cohort: Cohort, rule: Rule) -> NormalEquations:
+    """The sums of the chronic model, for models that solve them in their own way; F = 1."""
+    profiles = cohort.profiles(rule)
+    return normal_equations(profiles.cell, profiles.flags, profiles.sum(cohort.exposure),
+                            profiles.sum(cost_to_fit(cohort)))
 

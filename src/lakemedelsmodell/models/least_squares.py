@@ -144,3 +144,107 @@ def borrow_empty_cells(cells: np.ndarray) -> np.ndarray:
         for band in np.flatnonzero(np.isnan(column)) if len(known) else ():
             column[band] = column[known[np.argmin(np.abs(known - band))]]
     return filled
+
+
+def slope_equations(cell: np.ndarray, columns: np.ndarray, exposure: np.ndarray, cost: np.ndarray,
+                    fold: np.ndarray | None = None, n_folds: int = 1) -> NormalEquations:
+    """X'WX and X'Wy per fold for cells and a few columns of numbers, shape (n, q).
+
+    The rest is as for :func:`normal_equations`.
+    """
+    n, q = columns.shape
+    fold = np.zeros(n, dtype=np.int64) if fold is None else fold.astype(np.int64)
+    at = fold * N_CELLS + cell
+    xtx, xty = np.zeros((n_folds, N_CELLS + q, N_CELLS + q)), np.zeros((n_folds, N_CELLS + q))
+    diagonal = np.arange(N_CELLS)
+    xtx[:, diagonal, diagonal] = np.bincount(at, exposure, n_folds * N_CELLS).reshape(n_folds, N_CELLS)
+    xty[:, :N_CELLS] = np.bincount(at, cost, n_folds * N_CELLS).reshape(n_folds, N_CELLS)
+    for i in range(q):
+        weighted = exposure * columns[:, i]
+        crossed = np.bincount(at, weighted, n_folds * N_CELLS).reshape(n_folds, N_CELLS)
+        xtx[:, N_CELLS + i, :N_CELLS] = xtx[:, :N_CELLS, N_CELLS + i] = crossed
+        for j in range(i, q):
+            both = np.bincount(fold, weighted * columns[:, j], n_folds)
+            xtx[:, N_CELLS + i, N_CELLS + j] = xtx[:, N_CELLS + j, N_CELLS + i] = both
+        xty[:, N_CELLS + i] = np.bincount(fold, cost * columns[:, i], n_folds)
+    return NormalEquations(xtx, xty)
+
+
+def least_squares(xtx: np.ndarray, xty: np.ndarray) -> np.ndarray:
+    """Any sign: the shortest β (per root month of its column) that minimises Σ e (C/e − x'β)², shape (p,).
+
+    nan for a column nobody is in.
+    """
+    used = np.diag(xtx) > 0
+    scale = np.sqrt(np.diag(xtx)[used])
+    beta = np.full(len(used), np.nan)
+    beta[used] = np.linalg.pinv(xtx[np.ix_(used, used)] / np.outer(scale, scale), DUST, hermitian=True) @ (
+        xty[used] / scale) / scale
+    return beta
+
+
+def constrained_solution(quadratic: np.ndarray, free: np.ndarray, rows: np.ndarray, bounds: np.ndarray,
+                         equal: np.ndarray) -> np.ndarray:
+    """argmin (β − β̂)'Q(β − β̂) with Aβ ≥ c, and Aβ = c where ``equal``.
+
+    β = β̂ + Q⁻¹A'λ. Where every row binds this is constrained regression in closed form, β̂ − Q⁻¹A'(AQ⁻¹A')⁻¹(Aβ̂ − c)
+    (van Kleef, McGuire, van Vliet & van de Ven 2017); the multipliers λ of the others are found by non-negative least
+    squares in the dual, where a row that does not bind gets 0.
+
+    Parameters
+    ----------
+    quadratic : Q, positive semi-definite, shape (p, p), no column of nothing
+    free : β̂, shape (p,)
+    rows, bounds, equal : A, shape (m, p); c, shape (m,); bool, shape (m,)
+    """
+    root = np.sqrt(np.diag(quadratic))
+    inverse = np.linalg.pinv(quadratic / np.outer(root, root), DUST, hermitian=True) / np.outer(root, root)
+    reach = inverse @ rows.T
+    dual, short = rows @ reach, bounds - rows @ free
+    # Multipliers of equalities are free in sign, so they are partialled out first.
+    given = np.linalg.pinv(dual[np.ix_(equal, equal)], hermitian=True)
+    across = dual[np.ix_(~equal, equal)]
+    reduced = dual[np.ix_(~equal, ~equal)] - across @ given @ across.T
+    scale = np.sqrt(np.diag(dual)[~equal])
+    scale[scale == 0] = 1.0
+    multiplier = np.zeros(len(bounds))
+    multiplier[~equal] = nonnegative_solution(reduced / np.outer(scale, scale),
+                                              (short[~equal] - across @ given @ short[equal]) / scale) / scale
+    multiplier[equal] = given @ (short[equal] - across.T @ multiplier[~equal])
+    return free + reach @ multiplier
+
+
+def within_centres(xtx: np.ndarray, xty: np.ndarray, sums: np.ndarray, cost: np.ndarray,
+                   months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells (free) and add-ons (≥ 0) beside one dummy per centre, which is neutralised: set to what it is on average.
+
+    Parameters
+    ----------
+    xtx, xty : sums of the design over all rows, shapes (p, p) and (p,)
+    sums, cost, months : per centre: design columns (K, p), SEK (K,) and listed months (K,)
+
+    Returns
+    -------
+    cells, add_ons : as :func:`cells_and_add_ons`; amounts pay back Σ C over all rows
+    """
+    listed = months > 0
+    means = sums[listed] / months[listed, None]
+    inside, linear = xtx - means.T @ sums[listed], xty - means.T @ cost[listed]
+    cells_months = np.diag(xtx)[:N_CELLS]
+    lived, held = cells_months > 0, np.diag(xtx)[N_CELLS:] > 0
+    c, f = np.flatnonzero(lived), N_CELLS + np.flatnonzero(held)
+    root = np.sqrt(cells_months[lived])
+    given = np.linalg.pinv(inside[np.ix_(c, c)] / np.outer(root, root), DUST, hermitian=True) / np.outer(root, root)
+    across = inside[np.ix_(f, c)]
+    add_ons = np.full(len(held), np.nan)
+    if len(f):
+        scale = np.sqrt(np.diag(xtx)[f])
+        reduced = inside[np.ix_(f, f)] - across @ given @ across.T
+        add_ons[held] = nonnegative_solution(reduced / np.outer(scale, scale),
+                                             (linear[f] - across @ given @ linear[c]) / scale) / scale
+    paid = add_ons[held]
+    cells = np.full(N_CELLS, np.nan)
+    cells[lived] = given @ (linear[c] - across.T @ paid)
+    total = np.diag(xtx)[f] @ paid + cells_months[lived] @ cells[lived]
+    cells[lived] += (xty[:N_CELLS].sum() - total) / cells_months.sum()
+    return cells, add_ons
