@@ -32,6 +32,10 @@ MONTH_PARTS = math.lcm(28, 29, 30, 31)
 
 OPEN_END = date(9999, 12, 31)
 
+MANY_DRUGS = 5
+HISTORY_MONTHS = 12
+"""Who was not listed so long before the period has a short history; who changed centre within it has moved."""
+
 
 def build_cohort(
     half_year: HalfYear,
@@ -43,6 +47,7 @@ def build_cohort(
     months: Literal["snapshot", "days"] = "snapshot",
     cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost",
     borne_by: Literal["listing", "prescriber"] = "listing",
+    traits: bool = False,
     progress: Callable[[str], Any] | None = None,
 ) -> Cohort:
     """Everyone listed in ``period``: listed months, SEK and flags per person × centre × age band.
@@ -59,6 +64,8 @@ def build_cohort(
         Which column is the cost of a row of base drugs.
     borne_by
         ``prescriber``: only what a centre prescribed is cost, and that centre bears it (``borne_cost``).
+    traits
+        Find ``Cohort.groups`` and ``Cohort.prior_cost`` too: what no model sees of a person, to hold payments against.
     progress : callable, optional
         Called with a few words as the work goes on.
 
@@ -85,10 +92,13 @@ def build_cohort(
     say(f"{period}: conditions from {lookback}")
     window = (lookback.start, lookback.end)
     flags: dict[str, np.ndarray] = {rule: _flags(half_year, window, conditions, rule)[person] for rule in rules}
+    groups, prior_cost = _traits(half_year, listed, period, lookback, cost_base) if traits else ({}, None)
     return Cohort(
         centres=half_year.centres_frame, period=period, person=person, centre=rows["centre"].astype(np.int32),
         sex=male[person], band=rows["band"].astype(np.uint8), months=rows["parts"] / MONTH_PARTS,
         cost=rows["ore"] / 100, conditions=conditions.names, flags=flags, borne_cost=borne,
+        groups={name: held[person] for name, held in groups.items()},
+        prior_cost=None if prior_cost is None else prior_cost[person],
         counts={kind: n for kind, n in sorted({**half_year.counts, **counts}.items()) if n})
 
 
@@ -210,6 +220,67 @@ def _listed_throughout(listed: Table, window: Period) -> Table:
     days = ibis.least(t.end, window.end).delta(ibis.greatest(t.start, window.start), unit="day")
     t = t.group_by("person").agg(days=days.sum())
     return t.filter(t.days == (window.end - window.start).days).select("person")
+
+
+# Traits
+
+
+def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period, cost_base: str
+            ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Groups by what no model sees, bool per person, and SEK in the look-back per month listed then, nan for nobody's.
+
+    ``drugs:5+``: that many codes with packages left in the look-back when corrections are deducted; ``dose_dispensed:yes``:
+    any dose-dispensing in it, the nearest the data come to a nursing home; ``moved:yes``: listed at two centres or more in
+    the year before the period; ``history:short``: not listed every day of it. The cost is what the look-back's base drugs
+    came to in the cost base; None where the look-back does not end before the period begins.
+    """
+    n = int(half_year.persons.count().execute())
+    bought = half_year.flags_read.get(("bought", lookback, cost_base))
+    if bought is None:
+        bought = half_year.flags_read["bought", lookback, cost_base] = _arrays(_bought(half_year, lookback, cost_base))
+    stay = _arrays(_stay(listed, lookback, period.before(HISTORY_MONTHS)))
+
+    def of_all(table: dict[str, np.ndarray], column: str) -> np.ndarray:
+        found = np.zeros(n, dtype=np.int64)
+        found[table["person"]] = table[column]
+        return found
+
+    listed_days = of_all(stay, "lookback_days")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_day = np.where(listed_days > 0, of_all(bought, "ore") / 100 / listed_days, np.nan)
+    days_a_month = (lookback.end - lookback.start).days / lookback.n_months
+    year = period.before(HISTORY_MONTHS)
+    return {
+        f"drugs:{MANY_DRUGS}+": of_all(bought, "drugs") >= MANY_DRUGS, "dose_dispensed:yes": of_all(bought, "dosed") > 0,
+        "moved:yes": of_all(stay, "moved") > 0, "history:short": of_all(stay, "days") < (year.end - year.start).days,
+    }, per_day * days_a_month if lookback.end <= period.start else None
+
+
+def _bought(half_year: HalfYear, lookback: Period, cost_base: str) -> Table:
+    """Per person: number of drugs, whether any was dose-dispensed, öre of base drugs."""
+    t = half_year.dispensings
+    t = t.filter(t.date >= lookback.start, t.date < lookback.end)
+    amount = t.cost if cost_base == "benefit_cost" else t.gross_price
+    t = t.group_by("person_id", "atc").agg(
+        packages=_thousandths(t.packages).sum(), dosed=(t.dose_dispensed & (t.packages > 0)).ifelse(1, 0).max(),
+        ore=t.in_base.ifelse(_ore(amount), 0).sum())
+    t = t.group_by("person_id").agg(
+        drugs=((t.packages > 0) & t.atc.notnull()).ifelse(1, 0).sum(), dosed=t.dosed.max(), ore=t.ore.sum())
+    return t.join(half_year.persons, "person_id").select("person", "drugs", "dosed", "ore")
+
+
+def _stay(listed: Table, lookback: Period, year: Period) -> Table:
+    """Per person: days listed in the look-back; days listed in the year before the period and whether at several centres."""
+    import ibis
+
+    def days(window: Period) -> Column:
+        inside = ibis.least(listed.end, window.end).delta(ibis.greatest(listed.start, window.start), unit="day")
+        return ibis.greatest(inside, 0)
+
+    t = listed.mutate(lookback_days=days(lookback), days=days(year))
+    there = (t.days > 0).ifelse(t.centre, None)
+    return t.group_by("person").agg(lookback_days=t.lookback_days.sum(), days=t.days.sum(),
+                                    moved=(there.min() < there.max()).ifelse(1, 0))
 
 
 # Conditions
