@@ -233,8 +233,8 @@ class Boosting(Predictor):
         exposure = cohort.exposure[rows]
         profiles = cohort.profiles(self.rule)
         # Large leaves: cost is so skewed that small ones chase single persons.
-        model = HistGradientBoostingRegressor(max_iter=100, max_leaf_nodes=15, min_samples_leaf=100,
-                                              early_stopping=False, random_state=self.seed)
+        model = HistGradientBoostingRegressor(max_iter=50, learning_rate=0.2, max_leaf_nodes=15,
+                                              min_samples_leaf=100, early_stopping=False, random_state=self.seed)
         with threadpool_limits(1, "openmp"):  # threads that wait for a busy machine take many times as long
             return model.fit(_features(profiles)[profiles.of_row[rows]], cost_to_fit(cohort)[rows] / exposure,
                              sample_weight=exposure)

@@ -14,7 +14,7 @@ from lakemedelsmodell.models.base import Payable, Rule, amount_table, cost_to_fi
 from lakemedelsmodell.models.least_squares import constrained_solution, least_squares
 from lakemedelsmodell.models.named_groups import named_groups
 
-PROTECTED = ("conditions:4+", "cni:most_deprived_fifth")
+PROTECTED = ("conditions:4+", "drugs:5+", "cni:most_deprived_fifth")
 """The groups that are not to be paid less than they cost, where the cohort tells them apart."""
 
 MISSED = 1e-6
