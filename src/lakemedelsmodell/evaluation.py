@@ -208,7 +208,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     from lakemedelsmodell.measures.comparison import compare
 
     conditions = condition_set(settings.condition_set)
-    period, partial = (Period.parse(settings.period), False) if settings.period else default_period(half_year)
+    period, partial = (_chosen(settings.period, half_year) if settings.period else default_period(half_year))
     plan = make_plan(period, partial, half_year.months_seen[0], settings.lookback_months)
     alpha = settings.cost_responsibility or facts.cost_responsibility(period.start)
 
@@ -355,6 +355,16 @@ def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()
         "age_band": np.repeat(facts.BAND_LABELS, len(facts.SEXES)), "sex": np.tile(facts.SEXES, len(facts.BAND_LABELS)),
         "listed_months": months, "cost_sek": cost, "published": paid, "derived": derived, "equal": derived == paid,
     })
+
+
+def _chosen(text: str, half_year: HalfYear) -> tuple[Period, bool]:
+    """The period asked for, and whether months of it lack dispensings."""
+    period = Period.parse(text)
+    there = [m in half_year.months_seen for m in period.months]
+    if not any(there):
+        raise UserError(f"There are no dispensings in {period}: the data hold {half_year.first_day} to "
+                        f"{half_year.last_day}. Choose another --period.")
+    return period, not all(there)
 
 
 def _published_year(settings: Settings, period: Period) -> int:
