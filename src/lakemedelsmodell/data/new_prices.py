@@ -31,5 +31,6 @@ def at_new_prices(half_year: HalfYear, price_index: Mapping[str, float], since: 
     rows = half_year.dispensings
     factor = ibis.ifelse(rows.date >= since,
                          ibis.cases(*((rows.atc == code, new) for code, new in index.items()), else_=1.0), 1.0)
-    return replace(half_year, dispensings=rows.mutate(cost=rows.cost * factor, gross_price=rows.gross_price * factor),
-                   flags_read={}, content_hash=f"{half_year.content_hash} at new prices {sorted(index.items())} {since}")
+    priced = rows.mutate(cost=rows.cost * factor, gross_price=rows.gross_price * factor)
+    return replace(half_year, dispensings=priced, flags_read={},
+                   content_hash=f"{half_year.content_hash} at new prices {sorted(index.items())} {since}")

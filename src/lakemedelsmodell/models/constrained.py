@@ -17,9 +17,6 @@ from lakemedelsmodell.models.named_groups import named_groups
 PROTECTED = ("conditions:4+", "drugs:5+", "cni:most_deprived_fifth")
 """The groups that are not to be paid less than they cost, where the cohort tells them apart."""
 
-MISSED = 1e-6
-"""Share of a group's cost within which a condition counts as met."""
-
 
 @dataclass(frozen=True)
 class Constrained(Payable):
@@ -58,9 +55,10 @@ class Constrained(Payable):
         used = np.diag(xtx) > 0
         A, Q = A[:, used], xtx[np.ix_(used, used)]
         beta = np.full(len(used), np.nan)
-        beta[used] = constrained_solution(Q, least_squares(Q, xty[used]), A, c, np.arange(len(c)) == len(c) - 1)
-        if (A @ beta[used] < c - MISSED * np.maximum(np.abs(c), c[-1] / len(c))).any():
-            raise UserError(f"No amounts pay {', '.join(groups)} in full at once. Protect fewer groups.")
+        try:
+            beta[used] = constrained_solution(Q, least_squares(Q, xty[used]), A, c, np.arange(len(c)) == len(c) - 1)
+        except ValueError:
+            raise UserError(f"No amounts pay {', '.join(groups)} in full at once. Protect fewer groups.") from None
         return amount_table(
             self.name, beta[:N_CELLS], beta[N_CELLS:].clip(min=0), cohort, cost_responsibility,
             note=f"no less than their cost for {', '.join(groups) or 'no group'}", conditions=cohort.conditions,

@@ -187,31 +187,46 @@ def constrained_solution(quadratic: np.ndarray, free: np.ndarray, rows: np.ndarr
                          equal: np.ndarray) -> np.ndarray:
     """argmin (β − β̂)'Q(β − β̂) with Aβ ≥ c, and Aβ = c where ``equal``.
 
-    β = β̂ + Q⁻¹A'λ. Where every row binds this is constrained regression in closed form, β̂ − Q⁻¹A'(AQ⁻¹A')⁻¹(Aβ̂ − c)
-    (van Kleef, McGuire, van Vliet & van de Ven 2017); the multipliers λ of the others are found by non-negative least
-    squares in the dual, where a row that does not bind gets 0.
+    Where every row binds this is constrained regression in closed form, β̂ − Q⁻¹A'(AQ⁻¹A')⁻¹(Aβ̂ − c) (van Kleef,
+    McGuire, van Vliet & van de Ven 2017). With Q = R'R and z = R(β − β̂) it is the point nearest to 0 within half-spaces,
+    which non-negative least squares finds (Lawson & Hanson 1974, ch. 23).
 
     Parameters
     ----------
     quadratic : Q, positive semi-definite, shape (p, p), no column of nothing
     free : β̂, shape (p,)
     rows, bounds, equal : A, shape (m, p); c, shape (m,); bool, shape (m,)
+
+    Raises ValueError when no β meets all rows.
     """
-    root = np.sqrt(np.diag(quadratic))
-    inverse = np.linalg.pinv(quadratic / np.outer(root, root), DUST, hermitian=True) / np.outer(root, root)
-    reach = inverse @ rows.T
-    dual, short = rows @ reach, bounds - rows @ free
-    # Multipliers of equalities are free in sign, so they are partialled out first.
-    given = np.linalg.pinv(dual[np.ix_(equal, equal)], hermitian=True)
-    across = dual[np.ix_(~equal, equal)]
-    reduced = dual[np.ix_(~equal, ~equal)] - across @ given @ across.T
-    scale = np.sqrt(np.diag(dual)[~equal])
-    scale[scale == 0] = 1.0
-    multiplier = np.zeros(len(bounds))
-    multiplier[~equal] = nonnegative_solution(reduced / np.outer(scale, scale),
-                                              (short[~equal] - across @ given @ short[equal]) / scale) / scale
-    multiplier[equal] = given @ (short[equal] - across.T @ multiplier[~equal])
-    return free + reach @ multiplier
+    scale = np.sqrt(np.diag(quadratic))
+    values, vectors = np.linalg.eigh(quadratic / np.outer(scale, scale))
+    told = values > DUST
+    unroot = vectors[:, told] / np.sqrt(values[told]) / scale[:, None]  # β − β̂ = R⁻¹z
+    half, short = rows @ unroot, bounds - rows @ free
+    length = np.linalg.norm(half, axis=1)
+    length[length == 0] = 1.0
+    half, short = half / length[:, None], short / length
+    met = np.linalg.pinv(half[equal]) @ short[equal]
+    left = short[~equal] - half[~equal] @ met
+    _, size, across = np.linalg.svd(half[equal])
+    along = across[(size > DUST).sum():].T  # directions that leave the equalities met
+    return free + unroot @ (met + along @ _nearest(half[~equal] @ along, left))
+
+
+def _nearest(half: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """The shortest z with Gz ≥ h, shape (q,)."""
+    from scipy.optimize import nnls
+
+    if not (bounds > 0).any():
+        return np.zeros(half.shape[1])
+    size = np.abs(bounds).max()
+    target = np.append(np.zeros(half.shape[1]), 1.0)
+    stacked = np.vstack([half.T, bounds / size])
+    residual = stacked @ nnls(stacked, target)[0] - target
+    if np.linalg.norm(residual) < DUST:
+        raise ValueError("no solution meets all constraints")
+    return -size * residual[:-1] / residual[-1]
 
 
 def within_centres(xtx: np.ndarray, xty: np.ndarray, sums: np.ndarray, cost: np.ndarray,
