@@ -252,6 +252,7 @@ def flags(
 def check(data: DataFolder) -> None:
     """Read and validate a data folder: say what is wrong, or what was found."""
     from lakemedelsmodell.data.tables import KINDS, default_period
+    from lakemedelsmodell.evaluation import noticed
 
     half_year = _read(data)
     period, partial = default_period(half_year)
@@ -260,8 +261,9 @@ def check(data: DataFolder) -> None:
     print(f"  evaluate would pay {period}{', which is not complete' if partial else ''}")
     for sentence in half_year.found:
         print(f"  {sentence}")
-    print("Noticed, not fatal:" if half_year.counts else "Nothing to notice.")
-    print(_columns([(f"  {count:,}", KINDS[kind]) for kind, count in half_year.counts.items()], "><"))
+    counts = noticed(half_year)
+    print("Noticed, not fatal:" if counts else "Nothing to notice.")
+    print(_columns([(f"  {count:,}", KINDS[kind]) for kind, count in counts.items()], "><"))
 
 
 @app.command(epilog=_example("explain --age 60 --sex M --condition diabetes_oral --condition doak --lang sv"))
@@ -285,6 +287,50 @@ def explain(
         if known and name not in known:
             raise unknown_name("condition", name, sorted(known))
     _print_explanations(shown, age, sex.upper(), held, lang.value)
+
+
+@app.command(epilog=_example("study random_lists style_creates_flags --scale 0.05 --replicates 4 --out runs/worlds"))
+def study(
+    worlds: Annotated[
+        list[str] | None, typer.Argument(metavar="WORLD…", help="Names of shipped worlds, or files.")
+    ] = None,
+    replicates: Annotated[int, typer.Option(help="Draws of each world.", min=1)] = 10,
+    workers: Annotated[int, typer.Option(help="Draws at a time; the result is the same with any number.", min=1)] = 2,
+    scale: Annotated[float, typer.Option(help="Share of the persons per centre, above 0.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; an earlier study there is gone on with.")] = None,
+    grid: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Vary a world's parameters: where does the sign flip?")
+    ] = None,
+    rule: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Rule of the verdict; else the packaged one.")
+    ] = None,
+) -> None:
+    """Draw worlds many times, on the same random numbers, and judge the proposal in each by a rule fixed beforehand.
+
+    Writes study.json, study.csv and figures (with --grid also grid.csv and flips.csv) into runs/study unless --out
+    says otherwise. A study broken off goes on where it stopped.
+    """
+    from lakemedelsmodell.simulation.scenario import load_scenario
+    from lakemedelsmodell.study import read_grid, read_rule, study_run
+
+    scenarios = [load_scenario(name) for name in worlds or ()]
+    chosen, grid_read = read_rule(rule), None if grid is None else read_grid(grid)
+    with _progress() as progress:
+        done = study_run(
+            scenarios,
+            grid=grid_read,
+            out=out,
+            replicates=replicates,
+            workers=workers,
+            scale=scale,
+            rule=chosen,
+            progress=progress,
+        )
+    if done.study is not None:
+        print(done.study, end="\n\n")
+    if done.grid is not None:
+        _print_flips(done.grid.flips())
+    print(f"Results: {done.folder}  ({done.seconds:.0f} s)")
 
 
 # ── printing ──────────────────────────────────────────────────────────────────────────────────────
@@ -372,6 +418,22 @@ def _print_summary(result: RunResult) -> None:
     for report in reports:
         print(f"Report: {report}")
     print(f"{'Tables' if reports else 'Results'}: {result.folder}  ({result.seconds:.0f} s)")
+
+
+def _print_flips(flips: pd.DataFrame) -> None:
+    """Along each dimension: the measure at its two ends, and where it changes sign."""
+    head = ("measure", "dimension", "range", "there", "changes sign at")
+    rows = [
+        (
+            f.measure,
+            f.dimension,
+            f"{f.low:g} to {f.high:g}",
+            f"{_number(f.at_low, 3)} to {_number(f.at_high, 3)}",
+            _number(f.flips_at, 3),
+        )
+        for f in flips.itertuples()
+    ]
+    print(_columns([head, *rows], "<<<<>"), end="\n\n")
 
 
 def _headline(contrast: Mapping[str, Any]) -> str:

@@ -325,6 +325,18 @@ def _bare_results(settings: Settings) -> dict[str, Any]:
     }
 
 
+def noticed(half_year: HalfYear, settings: Settings = Settings()) -> dict[str, int]:
+    """What is odd but not fatal, by kind, were the default period evaluated; see ``data.tables.KINDS``."""
+    from lakemedelsmodell.data.flags import build_cohort, dispensings_outside
+    from lakemedelsmodell.data.tables import default_period
+
+    plan = make_plan(*default_period(half_year), half_year.months_seen[0], settings.lookback_months)
+    counts = dict(build_cohort(half_year, plan.period, ConditionSet("none", ()), lookback=plan.lookback).counts)
+    used = min(plan.lookback.start, plan.fit_lookback.start), max(plan.period.end, plan.fit_period.end)
+    outside = dispensings_outside(half_year, used)
+    return counts | ({"dispensings_outside_window": outside} if outside else {})
+
+
 def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()) -> pd.DataFrame:
     """The published table of ``year`` derived again: round(α × cost ÷ listed months) over its statistics period.
 
