@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ("table", "simulate", "evaluate", "flags", "check", "explain")
+COMMANDS = ("table", "simulate", "evaluate", "flags", "check", "explain", "study")
 
 
 def test_version(command):

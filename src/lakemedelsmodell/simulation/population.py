@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -21,6 +22,7 @@ _NAME_STEMS = ("Björk", "Hassel", "Rönn", "Sälg", "Lönn", "Hägg", "Slån", 
 _NAME_ENDS = ("dal", "bäcken", "vret", "kullen", "hagen", "stigen", "gläntan", "viken", "tunet", "klev")
 
 
+@cache
 def single_age_population() -> np.ndarray:
     """Listed persons of Skåne by sex and single year of age, float64, shape (2, 111).
 
@@ -35,6 +37,7 @@ def single_age_population() -> np.ndarray:
             fall = (bands[b] / bands[b - 1]) ** (1 / 5) if b >= 15 else 1.0
             weight = fall ** np.arange(len(ages))
             by_age[s, ages] = n * weight / weight.sum()
+    by_age.setflags(write=False)
     return by_age
 
 

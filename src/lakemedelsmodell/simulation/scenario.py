@@ -249,10 +249,15 @@ class Scenario(Strict):
         return Scenario.model_validate(_merged(self.model_dump(by_alias=True), changes))
 
 
+NOT_WORLDS = {"grid", "verdict"}
+"""What lies beside the worlds and serves studies of them."""
+
+
 def shipped_scenarios() -> tuple[str, ...]:
     """Names of the worlds that ship with the package."""
     folder = resources.files("lakemedelsmodell.simulations")
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    names = {entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    return tuple(sorted(names - NOT_WORLDS))
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:

@@ -1,0 +1,10 @@
+"""The analysis plan replicated over worlds: what holds in which, where the sign flips, and the verdict."""
+
+from lakemedelsmodell.study.folder import StudyRun, study_run
+from lakemedelsmodell.study.grid import Grid, GridResult, read_grid, run_grid
+from lakemedelsmodell.study.replicate import Replicate, replicate
+from lakemedelsmodell.study.studies import Study, study
+from lakemedelsmodell.study.verdict import Clause, Rule, Verdict, judge, read_rule
+
+__all__ = ["Clause", "Grid", "GridResult", "Replicate", "Rule", "Study", "StudyRun", "Verdict", "judge", "read_grid",
+           "read_rule", "replicate", "run_grid", "study", "study_run"]

@@ -1,0 +1,242 @@
+"""Cohorts straight from a world's blocks: the same as by way of tables and their border, at a fraction of the time.
+
+A study draws a region hundreds of times, and what it draws itself needs no checking. ``data.flags`` on the world's own
+tables is the judge: a test holds the two routes equal to the öre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lakemedelsmodell.conditions import Condition, ConditionSet
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.simulation.calibration import cells_on, listed_on
+from lakemedelsmodell.simulation.tables import centre_tables
+
+if TYPE_CHECKING:
+    from lakemedelsmodell.evaluation import Plan
+    from lakemedelsmodell.simulation.world import Block, World
+
+HALF_YEAR = 6
+"""Months that the truth's expected costs are for."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorldCohorts:
+    """What a study needs of one draw of a world with K centres.
+
+    Attributes
+    ----------
+    fitted, paid : Cohort
+        Of the half-year the amounts are set on and of the one they pay, with the flags of the first condition set.
+    others : tuple of (ConditionSet, Cohort fitted, Cohort paid)
+        The same cohorts with the flags of further condition sets.
+    expected : float64, shape (n,)
+        Cost to expect at the region's average practice, SEK per listed month, by row of ``paid``.
+    style : float64, shape (K,)
+        s_k: what the centre's prescribing style is expected to cost, SEK per listed month before α.
+    """
+
+    fitted: Cohort
+    paid: Cohort
+    others: tuple[tuple[ConditionSet, Cohort, Cohort], ...]
+    expected: np.ndarray
+    style: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    """One block in one period: rows sorted by person, centre and band, and the persons' flags.
+
+    ``flags`` holds, per condition set, rule → bool (persons, C).
+    """
+
+    person: np.ndarray
+    centre: np.ndarray
+    cell: np.ndarray
+    months: np.ndarray
+    ore: np.ndarray
+    flags: list[dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One block: its persons, its stretches, and cost per month expected usually and for the style, (persons,)."""
+
+    persons: int
+    stretches: list[_Stretch]
+    usual: np.ndarray
+    style: np.ndarray
+
+
+def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Sequence[ConditionSet] = (), *,
+                  workers: int = 2) -> WorldCohorts:
+    """Draw every block of ``world`` and add it up: months by snapshot, cost by listing, flags as ``plan`` says.
+
+    Flags of ``conditions`` are under both rules, those of ``others`` under "dispensed".
+    """
+    from joblib import Parallel, delayed
+
+    flaggers = [Flagger(world, conditions, ("dispensed", "listed")),
+                *(Flagger(world, other, ("dispensed",)) for other in others)]
+
+    def draw(home: int) -> _Part:
+        block = world.block(home)
+        ddd, _, region = world.costs(block, world.factors)
+        usual, styled = (world.expected.of(block, styled=s)[1] / HALF_YEAR for s in (False, True))
+        return _Part(len(block.persons), [
+            _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
+            for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))
+        ], usual, styled - usual)
+
+    parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(home) for home in range(world.n_centres))
+    centres = centre_tables(world)[0].to_pandas()
+    first = np.concatenate([[0], np.cumsum([part.persons for part in parts])[:-1]])
+
+    def cohort(i: int, period: Period, f: int, names: tuple[str, ...]) -> Cohort:
+        stretches = [part.stretches[i] for part in parts]
+        person, centre, cell, months, ore = (
+            np.concatenate([getattr(s, name) for s in stretches])
+            for name in ("person", "centre", "cell", "months", "ore"))
+        return Cohort(
+            centres=centres, period=period, person=person + np.repeat(first, [len(s.person) for s in stretches]),
+            centre=centre, sex=(cell % 2).astype(np.uint8), band=(cell // 2).astype(np.uint8), months=months,
+            cost=ore / 100, conditions=names,
+            flags={rule: np.concatenate([s.flags[f][rule][s.person] for s in stretches]) for rule in flaggers[f].rules})
+
+    def both(f: int) -> tuple[Cohort, Cohort]:
+        names = flaggers[f].conditions.names
+        return cohort(0, plan.fit_period, f, names), cohort(1, plan.period, f, names)
+
+    fitted, paid = both(0)
+    months = np.bincount(paid.centre, paid.months, paid.n_centres)
+    style = np.concatenate([part.style for part in parts])[paid.person]
+    with np.errstate(invalid="ignore"):
+        style_per_month = np.bincount(paid.centre, style * paid.months, paid.n_centres) / months
+    style_per_month = np.round(style_per_month, 9)  # no style is 0, not what rounding left
+    return WorldCohorts(
+        fitted, paid, tuple((other, *both(1 + i)) for i, other in enumerate(others)),
+        expected=np.concatenate([part.usual for part in parts])[paid.person], style=style_per_month)
+
+
+def _stretch(world: World, block: Block, region: np.ndarray, period: Period, flags: list[dict[str, np.ndarray]]
+             ) -> _Stretch:
+    """Months and öre of base drugs per person, centre and band; a month and its cost go by the 1st."""
+    start, persons, fills, M = world.scenario.window.start, block.persons, block.fills, period.n_months
+    first = (period.start.year - start.year) * 12 + period.start.month - start.month
+    months = np.arange(first, first + M)
+    n = len(persons)
+    here = listed_on(persons, world.calendar, months)
+    key = cells_on(persons, world.first_month, months)
+    centre = np.full((n, M), block.home, dtype=np.int64)
+    movers = np.unique(block.listings.person[1:][block.listings.person[1:] == block.listings.person[:-1]])
+    for m, day in enumerate(world.calendar.firsts[months]):
+        there = movers[here[movers, m]]
+        centre[there, m] = block.listings.centre_on(there, np.full(len(there), day))
+    band, sex = np.divmod(key, 2)
+    key = np.where(here, (centre * 21 + band) * 2 + sex, -1)
+
+    month = world.calendar.month[fills.day] - first
+    rows = np.flatnonzero((month >= 0) & (month < M) & world.drugs.in_base[fills.substance])
+    ore = np.bincount(fills.person[rows].astype(np.int64) * M + month[rows], region[rows], n * M).reshape(n, M)
+
+    still = (key == key[:, :1]).all(axis=1)  # most persons: one centre, one band, all months or none
+    steady = np.flatnonzero(still & here[:, 0])
+    person, at = np.nonzero(here & ~still[:, None])
+    several, inverse = np.unique(person.astype(np.int64) << 32 | key[person, at], return_inverse=True)
+    row_person = np.concatenate([steady, several >> 32])
+    row_key = np.concatenate([key[steady, 0], several & 0xFFFFFFFF])
+    order = np.argsort(row_person, kind="stable")
+    row_key = row_key[order]
+    return _Stretch(
+        person=row_person[order], centre=(row_key // 42).astype(np.int32), cell=row_key % 42,
+        months=np.concatenate([np.full(len(steady), float(M)), np.bincount(inverse, minlength=len(several))])[order],
+        ore=np.concatenate([ore[steady].sum(axis=1), np.bincount(inverse, ore[person, at], len(several))])[order],
+        flags=flags)
+
+
+class Flagger:
+    """Reads the flags of one condition set off a block's fills; design.md, "Exact meanings / Flags"."""
+
+    def __init__(self, world: World, conditions: ConditionSet, rules: tuple[str, ...]):
+        self.world, self.conditions, self.rules = world, conditions, rules
+        self.number = {c.name: i for i, c in enumerate(conditions.conditions)}
+        codes = world.drugs.atc
+        pairs = conditions.expand(codes)
+        code = pairs["atc"].map({atc: j for j, atc in enumerate(codes)}).to_numpy(dtype=np.int64)
+        order = np.argsort(code, kind="stable")
+        self.condition = pairs["condition"].map(self.number).to_numpy(dtype=np.int64)[order]
+        self.count = np.bincount(code, minlength=len(codes))
+        self.start = np.cumsum(self.count) - self.count
+
+    def flags(self, block: Block, ddd: np.ndarray, lookback: Period) -> dict[str, np.ndarray]:
+        """Rule → bool, shape (persons, reported conditions), from the fills of ``lookback``; ``ddd`` per fill."""
+        f, start = block.fills, self.world.scenario.window.start
+        counts = (f.day >= (lookback.start - start).days) & (f.day < (lookback.end - start).days)
+        counts &= self.count[f.substance] > 0
+        if block.uncoded is not None:
+            counts &= ~block.uncoded
+        rows = np.flatnonzero(counts)
+        n, C = len(block.persons), len(self.conditions.conditions)
+        times = self.count[f.substance[rows]]
+        row = np.repeat(rows, times)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+        key = f.person[row].astype(np.int64) * C + self.condition[self.start[f.substance[row]] + within]
+        seen = np.zeros(n * C, dtype=bool)
+        seen[key] = True
+        found = {"dispensed": seen}
+        if "listed" in self.rules:
+            found["listed"] = seen & self._meets_limits(block, row, key, ddd, n * C)
+        reported = [self.number[name] for name in self.conditions.names]
+        return {rule: resolved(held.reshape(n, C), self.conditions)[:, reported] for rule, held in found.items()}
+
+    def _meets_limits(self, block: Block, row: np.ndarray, key: np.ndarray, ddd: np.ndarray, size: int) -> np.ndarray:
+        """Whether dates, days apart, DDD and packages of each person × condition reach the limits, shape (size,)."""
+        f, C = block.fills, len(self.conditions.conditions)
+
+        def limits(name: str) -> np.ndarray:
+            return np.tile([getattr(c, name) or 0 for c in self.conditions.conditions], size // C)
+
+        least_ddd = np.ceil(np.round(limits("min_ddd") * 1000, 6))
+        enough = np.bincount(key, np.rint(ddd[row] * 1000), size) >= least_ddd
+        enough &= np.bincount(key, f.packages[row], size) >= limits("min_packages")
+        # Dose-dispensing is one date per person, code and month, its first; rows lie by person, then day.
+        dosed = np.flatnonzero(f.dose_dispensed[row])
+        month = self.world.calendar.month[f.day[row[dosed]]]
+        roll = (key[dosed] * len(self.count) + f.substance[row[dosed]]) * 1024 + month
+        counted = np.ones(len(row), dtype=bool)
+        counted[dosed] = False
+        counted[dosed[np.unique(roll, return_index=True)[1]]] = True
+        day, key = f.day[row[counted]].astype(np.int64), key[counted]
+        first, last, dates = (np.zeros(size, dtype=np.int64) for _ in range(3))
+        first[key[::-1]], last[key] = day[::-1], day
+        if limits("min_dates").max(initial=0) > 2:
+            dates += np.bincount(np.unique(key << 16 | day) >> 16, minlength=size)
+        else:
+            dates += 1 + (first < last)
+        return enough & (dates >= limits("min_dates")) & (last - first >= limits("min_days_apart"))
+
+
+def resolved(found: np.ndarray, conditions: ConditionSet) -> np.ndarray:
+    """Flags, bool (n, all conditions), once conditions require others, are made of others and yield to others."""
+    held = found.copy()
+    number = {c.name: i for i, c in enumerate(conditions.conditions)}
+    settled: dict[str, Condition] = {c.name: c for c in conditions.conditions if not c.requires}
+    waiting = [c for c in conditions.conditions if c.requires]
+    while waiting:
+        ready = [c for c in waiting if all(r in settled for r in c.requires)]
+        for c in ready:
+            all_there = held[:, [number[r] for r in c.requires]].all(axis=1)
+            held[:, number[c.name]] = all_there & (held[:, number[c.name]] if c.include else True)
+            settled[c.name] = c
+        waiting = [c for c in waiting if c.name not in settled]
+    before = held.copy()
+    for c in conditions.conditions:
+        if c.yields_to:
+            held[:, number[c.name]] &= ~before[:, [number[y] for y in c.yields_to]].any(axis=1)
+    return held

@@ -1,0 +1,245 @@
+"""A grid of worlds: where does the sign of a result flip?
+
+A Latin hypercube varies all parameters at once, one-at-a-time levels show each alone, both on common random numbers.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.evaluation import Progress, quiet
+from lakemedelsmodell.simulation.scenario import Scenario, load_scenario
+from lakemedelsmodell.study.replicate import Replicate
+from lakemedelsmodell.study.studies import Kept, Task, run_tasks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MEASURES = {
+    "log_sd_ratio": ("chronic", "log_sd_ratio.age_sex", "Δ = ln(SD ratio)"),
+    "rmse_change": ("chronic", "rmse_change.age_sex", "Change of RMSE to the ideal net"),
+    "pass_through_change": ("chronic", "pass_through_change.age_sex", "Change of pass-through"),
+}
+"""What is mapped: name → (model, measure, label)."""
+LIST_SIZE = "list_size"
+"""Path that stands for the mean list size, persons per centre, rather than for a parameter of the scenario."""
+
+
+class Dimension(BaseModel):
+    """One parameter: ``path`` in the scenario (``style.volume_sd``, or ``list_size``) between ``low`` and ``high``.
+
+    With ``as`` = "factor" all numbers at the path are multiplied.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    path: str
+    low: float
+    high: float
+    as_: Annotated[Literal["value", "factor"], Field(alias="as")] = "value"
+    levels: tuple[float, ...] | None = None
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Dimension:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        return self
+
+
+class Grid(BaseModel):
+    """Which worlds: ``points`` of a Latin hypercube over all dimensions and ``levels`` of each alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    world: str
+    points: Annotated[int, Field(ge=0)]
+    levels: Annotated[int, Field(ge=2)] = 5
+    seed: Annotated[int, Field(ge=0)] = 1
+    centres: Annotated[int, Field(ge=10)] | None = None
+    dimension: Annotated[tuple[Dimension, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Grid:
+        names = [d.name for d in self.dimension]
+        if len(set(names)) < len(names):
+            raise ValueError("two dimensions have the same name")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class GridResult:
+    """What came of a grid.
+
+    Attributes
+    ----------
+    grid : Grid
+    table : DataFrame, one row per point
+        design (latin_hypercube | one_at_a_time), varied (the dimension of a one-at-a-time point), one column per
+        dimension (nan: as in the world), one per measure of :data:`MEASURES` (mean over replicates), replicates.
+    """
+
+    grid: Grid
+    table: pd.DataFrame
+
+    def flips(self) -> pd.DataFrame:
+        """Where each measure changes sign along each dimension, the others as in the world.
+
+        Columns dimension, unit, measure, low, high (of the range), at_low, at_high (the measure there), flips_at (by
+        straight lines between levels; nan: nowhere), effect, effect_se (change of the measure over the whole range of
+        the dimension by least squares over the Latin hypercube; nan with too few points).
+        """
+        alone = self.table[self.table["design"] == "one_at_a_time"]
+        found = []
+        for measure in MEASURES:
+            effects = self._effects(measure)
+            for d in self.grid.dimension:
+                line = alone[alone["varied"] == d.name].sort_values(d.name)
+                x, y = line[d.name].to_numpy(dtype=float), line[measure].to_numpy(dtype=float)
+                found.append((d.name, d.unit, measure, d.low, d.high, y[0], y[-1], sign_change(x, y), *effects[d.name]))
+        return pd.DataFrame(found, columns=["dimension", "unit", "measure", "low", "high", "at_low", "at_high",
+                                            "flips_at", "effect", "effect_se"])
+
+    def _effects(self, measure: str) -> dict[str, tuple[float, float]]:
+        names = [d.name for d in self.grid.dimension]
+        rows = self.table[self.table["design"] == "latin_hypercube"].dropna(subset=[measure])
+        n, p = len(rows), len(names) + 1
+        if n <= p:
+            return dict.fromkeys(names, (np.nan, np.nan))
+        low, high = (np.array([getattr(d, end) for d in self.grid.dimension]) for end in ("low", "high"))
+        design = np.column_stack([np.ones(n), (rows[names].to_numpy(dtype=float) - low) / (high - low)])
+        y = rows[measure].to_numpy(dtype=float)
+        beta, *_ = np.linalg.lstsq(design, y, rcond=None)
+        variance = ((y - design @ beta) ** 2).sum() / (n - p) * np.diag(np.linalg.inv(design.T @ design))
+        return {name: (float(beta[1 + i]), float(np.sqrt(variance[1 + i]))) for i, name in enumerate(names)}
+
+    def plot(self) -> Figure:
+        """Measures down, dimensions across: each alone (line) and all at once (dots); 0 is where the sign flips."""
+        import matplotlib.pyplot as plt
+
+        dims = self.grid.dimension
+        figure, axes = plt.subplots(len(MEASURES), len(dims), figsize=(2.3 * len(dims), 2.1 * len(MEASURES)),
+                                    sharey="row", sharex="col", squeeze=False, layout="constrained")
+        hypercube = self.table[self.table["design"] == "latin_hypercube"]
+        flips = self.flips().set_index(["measure", "dimension"])["flips_at"]
+        for row, (measure, (*_, label)) in zip(axes, MEASURES.items(), strict=True):
+            row[0].set_ylabel(label, fontsize=8)
+            for ax, d in zip(row, dims, strict=True):
+                ax.axhline(0, color="0.4", lw=0.8)
+                ax.scatter(hypercube[d.name], hypercube[measure], s=9, lw=0,
+                           c=np.where(hypercube[measure] < 0, "tab:blue", "tab:orange"), alpha=0.6)
+                line = self.table[self.table["varied"] == d.name].sort_values(d.name)
+                ax.plot(line[d.name], line[measure], "k.-", lw=1, ms=4)
+                if np.isfinite(at := flips[measure, d.name]):
+                    ax.axvline(at, color="tab:red", lw=0.8, ls="--")
+                ax.tick_params(labelsize=7)
+        for ax, d in zip(axes[-1], dims, strict=True):
+            ax.set_xlabel(f"{d.name}{f', {d.unit}' if d.unit else ''}", fontsize=8)
+        return figure
+
+    def _repr_html_(self) -> str:
+        return self.flips().to_html(index=False, float_format=lambda v: f"{v:,.3f}", na_rep="")
+
+
+def read_grid(path: Path | None = None) -> Grid:
+    """A grid from a TOML file; None = the packaged one. UserError or DataError names what is wrong."""
+    place = resources.files("lakemedelsmodell.simulations").joinpath("grid.toml") if path is None else path
+    try:
+        return Grid.model_validate(tomllib.loads(place.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"There is no grid {path}. Give a TOML file such as simulations/grid.toml.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(Problem(str(path), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
+    except ValidationError as error:
+        raise DataError([Problem(str(path), e["msg"], "Compare with the packaged simulations/grid.toml.",
+                                 column=".".join(map(str, e["loc"]))) for e in error.errors()]) from None
+
+
+def run_grid(grid: Grid, *, replicates: int = 1, scale: float = 1.0, workers: int = 2, kept: Path | None = None,
+             progress: Progress = quiet) -> GridResult:
+    """Draw every point of ``grid`` ``replicates`` times. ``scale`` multiplies list sizes; the rest as for ``study``.
+
+    Raises UserError for a path that is no parameter of the world, or a value it cannot have.
+    """
+    if replicates < 1:
+        raise UserError(f"{replicates} replicates are none. Ask for 1 or more.")
+    world = load_scenario(grid.world)
+    points = design(grid)
+    tasks = []
+    for point in points:
+        scenario, size = changed(world, grid.dimension, point["values"])
+        tasks += [Task(scenario, world.seed + r, scale * size, grid.centres) for r in range(replicates)]
+    done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
+    rows = [{"design": point["design"], "varied": point["varied"],
+             **{d.name: point["values"].get(d.name, np.nan) for d in grid.dimension},
+             **_mapped(done[i * replicates:(i + 1) * replicates]), "replicates": replicates}
+            for i, point in enumerate(points)]
+    return GridResult(grid, pd.DataFrame(rows))
+
+
+def design(grid: Grid) -> list[dict[str, Any]]:
+    """The points: ``design``, ``varied`` and ``values`` by dimension (McKay, Beckman & Conover 1979)."""
+    from scipy.stats import qmc
+
+    dims = grid.dimension
+    found: list[dict[str, Any]] = []
+    if grid.points:
+        drawn = qmc.scale(qmc.LatinHypercube(len(dims), rng=grid.seed).random(grid.points),
+                          [d.low for d in dims], [d.high for d in dims])
+        found += [{"design": "latin_hypercube", "varied": "",
+                   "values": {d.name: float(x) for d, x in zip(dims, row, strict=True)}} for row in drawn]
+    for d in dims:
+        levels = d.levels or tuple(np.linspace(d.low, d.high, grid.levels).tolist())
+        found += [{"design": "one_at_a_time", "varied": d.name, "values": {d.name: x}} for x in levels]
+    return found
+
+
+def changed(world: Scenario, dimensions: Sequence[Dimension], values: dict[str, float]) -> tuple[Scenario, float]:
+    """The world with ``values``, and the factor on its list sizes."""
+    raw, size = world.model_dump(by_alias=True), 1.0
+    for d in dimensions:
+        if d.name not in values:
+            continue
+        if d.path == LIST_SIZE:
+            size = values[d.name] * world.population.centres / float(facts.listed_population()["listed"].sum())
+            continue
+        section, _, last = d.path.partition(".")
+        at = raw.get(section)
+        if not isinstance(at, dict) or last not in at:
+            raise UserError(f"{d.path} is no parameter of {world.name}. Compare with simulations/{world.name}.toml.")
+        old = at[last]
+        at[last] = values[d.name] if d.as_ == "value" else (
+            [x * values[d.name] for x in old] if isinstance(old, (list, tuple)) else old * values[d.name])
+    try:
+        return Scenario.model_validate(raw), size
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"The grid asks for what {world.name} cannot be: {'.'.join(map(str, first['loc']))}: "
+                        f"{first['msg']}. Change its range.") from None
+
+
+def sign_change(x: np.ndarray, y: np.ndarray) -> float:
+    """Where ``y`` first changes sign along ``x``, by straight lines between points; nan where it does not."""
+    for x0, x1, y0, y1 in zip(x, x[1:], y, y[1:], strict=False):
+        if y0 == 0:
+            return float(x0)
+        if y0 * y1 < 0:
+            return float(x0 + (x1 - x0) * y0 / (y0 - y1))
+    return float(x[-1]) if len(y) and y[-1] == 0 else float("nan")
+
+
+def _mapped(replicates: Sequence[Replicate]) -> dict[str, float]:
+    return {name: float(np.mean([r.measures[model][measure] for r in replicates]))
+            for name, (model, measure, _) in MEASURES.items()}

@@ -1,0 +1,207 @@
+"""One replicate: draw a world, set and pay every model's amounts, measure them against each other and the truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.amounts import AmountTable, published_table
+from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.evaluation import Settings, make_plan
+from lakemedelsmodell.measures.comparison import Comparison, compare
+from lakemedelsmodell.measures.fit import fit_measures
+from lakemedelsmodell.measures.groups import groups, outside_groups, predictive_ratios
+from lakemedelsmodell.measures.noise import noise_floor
+from lakemedelsmodell.measures.true_spread import true_spread
+from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through, true_spread_reduction
+from lakemedelsmodell.settlement import Payer, Prediction, pay_per_month
+from lakemedelsmodell.study.cohorts import WorldCohorts, world_cohorts
+
+if TYPE_CHECKING:
+    from lakemedelsmodell.simulation.scenario import Scenario
+
+CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_published"),
+             ("chronic_defended", "age_sex"), ("chronic_atc2", "age_sex"), ("age_sex_pool", "age_sex"),
+             ("chronic", "age_sex_pool"))
+"""(model, against); those with a model that is not there are left out."""
+ORACLE = "oracle"
+REGION = "region"
+"""Stands for a model where a measure is of the region under any."""
+PERMUTATIONS = 20
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One draw of a world, measured. Money in SEK per listed month.
+
+    Attributes
+    ----------
+    world : str
+    seed : int
+    scale : float
+    measures : mapping, model → measure → value
+        Unknown is nan. Contrasts and what is paired are named ``measure.against``.
+    groups : mapping, group → {"persons": n, "months": m, model: mean of payment less own cost}
+        Named groups of persons; below 0 they are paid too little. ``need.<model>``: less what their need would cost at
+        average practice.
+    seconds : mapping, part of the work → wall-clock seconds
+    """
+
+    world: str
+    seed: int
+    scale: float
+    measures: dict[str, dict[str, float]]
+    groups: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+
+
+def atc_level_2() -> ConditionSet:
+    """A condition per therapeutic subgroup (ATC level 2) of the facts' drugs: a list nobody chose for its weights."""
+    prefixes = sorted({atc[:3] for atc in facts.substances()["atc"]})
+    return ConditionSet("atc2", tuple(Condition(p, include=(p,), source="ATC level 2 (WHO)") for p in prefixes))
+
+
+def models(conditions: ConditionSet, published: AmountTable) -> list[Any]:
+    """The payable models of a study, simplest first."""
+    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
+    from lakemedelsmodell.models.pooled import AgeSexPool, ChronicPool
+
+    assert published.valid_from is not None
+    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), AgeSexPool(),
+            ChronicConditions("dispensed", conditions.name), ChronicConditions("listed", conditions.name),
+            ChronicPool("dispensed", conditions.name)]
+
+
+def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int | None = None,
+              conditions: ConditionSet | None = None, others: Sequence[ConditionSet] | None = None,
+              settings: Settings = Settings(), workers: int = 2) -> Replicate:
+    """Draw ``scenario`` with ``seed`` and carry out the analysis plan on its last half-year.
+
+    Parameters
+    ----------
+    scale, centres : as for ``simulate``
+    conditions : of the proposal; None = those of ``settings``
+    others : further condition sets, each the model ``chronic_<name>``; None = ATC level 2
+    settings : cost responsibility, published year, look-back, resamples; the rest has no bearing here
+    workers : threads; the result is the same with any number
+    """
+    from threadpoolctl import threadpool_limits
+
+    from lakemedelsmodell.simulation.world import simulate
+
+    conditions = conditions or condition_set(settings.condition_set)
+    others = (atc_level_2(),) if others is None else others
+    period = Period.half_year_of(Period(scenario.window.start, scenario.window.end).months[-1])
+    plan = make_plan(period, False, scenario.window.start, settings.lookback_months)
+    alpha = settings.cost_responsibility or facts.cost_responsibility(period.start)
+    clock, seconds = [time.perf_counter()], {}
+
+    def lap(what: str) -> None:
+        clock.append(time.perf_counter())
+        seconds[what] = round(clock[-1] - clock[-2], 3)
+
+    with threadpool_limits(1, "blas"):
+        world = simulate(scenario, seed=seed, scale=scale, centres=centres).world
+        lap("world")
+        drawn = world_cohorts(world, plan, conditions, others, workers=workers)
+        lap("draw and add up")
+        published = published_table(settings.published_year or facts.published_year(period.start))
+        payers: dict[str, Payer] = {m.name: m.fit(drawn.fitted, alpha).rounded() for m in models(conditions, published)}
+        payers |= {f"chronic_{other.name}": _other_proposal(other, fitted, paid, alpha)
+                   for other, fitted, paid in drawn.others}
+        payers[ORACLE] = Prediction(ORACLE, alpha * drawn.expected)
+        lap("fit")
+        contrasts = [pair for pair in CONTRASTS if set(pair) <= set(payers)]
+        comparison = compare(payers, drawn.paid, alpha, contrasts=contrasts, outside_groups=True,
+                             resamples=RESAMPLES, seed=settings.seed)
+        lap("compare")
+        measures = _measures(comparison, drawn, payers, alpha)
+        lap("truth and chance")
+        by_group = _groups(comparison, drawn, payers, alpha)
+        lap("groups by need")
+    return Replicate(scenario.name, seed, scale, measures, by_group, seconds)
+
+
+def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alpha: float) -> Prediction:
+    """Chronic conditions by another list. Its flags are not those of the cohort all models are measured on."""
+    from lakemedelsmodell.models import ChronicConditions
+
+    table = ChronicConditions("dispensed", conditions.name).fit(fitted, alpha).rounded()
+    name = f"chronic_{conditions.name}"
+    return Prediction(name, pay_per_month(replace(table, model=name), paid))
+
+
+def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer], alpha: float
+              ) -> dict[str, dict[str, float]]:
+    settlements = comparison.settlements
+    oracle, months = settlements[ORACLE], settlements[ORACLE].months
+    ideal = ideal_net(drawn.style, months, alpha)
+    found: dict[str, dict[str, float]] = {}
+    for name, settlement in settlements.items():
+        truth = against_truth(settlement, drawn.style, oracle)
+        spread, fit = comparison.spreads[name], comparison.fits[name]
+        found[name] = {
+            "sd": spread.sd, "p90_p10": spread.p90_p10, "within_2pct": spread.within_2pct, "r2": fit.r2, "cpm": fit.cpm,
+            "phi": settlement.phi, "excess_sd": truth.excess_sd, "pass_through": truth.pass_through.slope,
+            "pass_through_low": truth.pass_through.ci_low, "pass_through_high": truth.pass_through.ci_high,
+            "rmse_to_ideal": truth.rmse_to_ideal}
+    for name, per_row in _paid(comparison, drawn, payers).items():
+        true = true_spread(settlements[name], drawn.paid, per_row)
+        found[name] |= {"tau2": true.tau2, "true_sd": true.true_sd,
+                        "r2_paid": fit_measures(drawn.paid.cost, per_row / alpha, drawn.paid.months).r2}
+    for c in comparison.contrasts:
+        difference = settlements[c.model].net_per_month - settlements[c.against].net_per_month
+        paired = pass_through(difference, ideal)
+        of_pair = {
+            "log_sd_ratio": c.log_sd_ratio, "ci_low": c.ci_low, "ci_high": c.ci_high,
+            "redistribution_sek": c.redistribution_sek,
+            "pass_through_change": paired.slope, "pass_through_change_low": paired.ci_low,
+            "rmse_change": found[c.model]["rmse_to_ideal"] - found[c.against]["rmse_to_ideal"],
+        }
+        found[c.model] |= {f"{measure}.{c.against}": value for measure, value in of_pair.items()}
+    # Of the money as paid: a level that drifted between the half-years is closed by φ and sets no centres apart.
+    random = float(0.5 * np.log((1 - found["chronic"]["r2_paid"]) / (1 - found["age_sex"]["r2_paid"])))
+    found["chronic"] |= {"log_random_list_ratio.age_sex": random,
+                         "beyond_random.age_sex": found["chronic"]["log_sd_ratio.age_sex"] - random}
+    found["chronic"]["true_spread_reduction.age_sex"] = true_spread_reduction(
+        found["chronic"]["tau2"], found["age_sex"]["tau2"])
+    floor = noise_floor(drawn.paid, drawn.expected, alpha, permutations=PERMUTATIONS)
+    listed = months > 0
+    found[REGION] = {
+        "noise_floor": floor.floor, "noise_floor_permutation": floor.permutation,
+        "style_sd": float(np.std(ideal[listed], ddof=1)) if listed.sum() > 1 else np.nan,
+        "own_cost": oracle.own_cost_per_month, "centres": float(listed.sum()),
+        "persons": float(len(np.unique(drawn.paid.person))),
+    }
+    return found
+
+
+def _paid(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer]) -> dict[str, np.ndarray]:
+    """SEK per listed month each row gets, φ included, under today's model and the proposal."""
+    return {name: comparison.settlements[name].phi * pay_per_month(payers[name], drawn.paid)
+            for name in ("age_sex", "chronic")}
+
+
+def _groups(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer], alpha: float
+            ) -> dict[str, dict[str, float]]:
+    cost = drawn.paid.cost.sum()
+    need = drawn.expected * drawn.paid.months
+    by_need = predictive_ratios(
+        replace(drawn.paid, cost=need * cost / need.sum()),
+        {f"need.{name}": per_row for name, per_row in _paid(comparison, drawn, payers).items()}, alpha,
+        chain(groups(drawn.paid), outside_groups(drawn.paid)))
+    frame = pd.concat([comparison.groups, by_need])
+    wide = frame.pivot(index="group", columns="model", values="under_compensation_sek")
+    size = frame.groupby("group")[["persons", "listed_months"]].first()
+    return {group: {"persons": float(size.loc[group, "persons"]), "months": float(size.loc[group, "listed_months"]),
+                    **row} for group, row in wide.to_dict("index").items()}
