@@ -522,7 +522,7 @@ def _warnings(comparison: Comparison) -> list[Warned]:
     for name, table in comparison.tables.items():
         if below := int((table.cells < 0).sum()):
             found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
-                                lowest=f"{np.nanmin(table.cells):.0f}"))
+                                lowest=f"{np.nanmin(table.cells):.2g}"))
         if "nobody was listed" in table.source:
             found.append(warned("borrowed_cells", model=name, source=table.source))
     return found

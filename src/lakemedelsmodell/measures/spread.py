@@ -19,7 +19,8 @@ class Spread:
     Attributes
     ----------
     sd : float
-        Standard deviation over centres (ddof 1), SEK per listed month; so for all below unless said.
+        Standard deviation over centres (ddof 1), SEK per listed month; so for all below unless said. One
+        centre has no spread: nan, as the next three.
     weighted_sd : float
         The same, each centre weighted by its listed months; equals ``sd`` when lists are equally long.
     mad : float
@@ -73,8 +74,8 @@ def spread(net_per_month: np.ndarray, months: np.ndarray, own_cost_per_month: fl
     return Spread(
         sd=float(n.std(ddof=1)) if K > 1 else np.nan,
         weighted_sd=float(np.sqrt(weight @ (n - weight @ n) ** 2 * K / (K - 1))) if K > 1 else np.nan,
-        mad=float(1.4826 * np.median(np.abs(n - np.median(n)))),
-        p90_p10=float(high - low),
+        mad=float(1.4826 * np.median(np.abs(n - np.median(n)))) if K > 1 else np.nan,
+        p90_p10=float(high - low) if K > 1 else np.nan,
         share_positive=float((n > 0).mean()),
         within_2pct=float((np.abs(n) <= 0.02 * own_cost_per_month).mean()),
         within_5pct=float((np.abs(n) <= 0.05 * own_cost_per_month).mean()),
