@@ -381,7 +381,8 @@ def test_style_that_goes_with_flags_is_found_out():
 
 def test_groups_by_hand():
     about = pd.DataFrame({"centre_id": ["a", "b", "c", "d", "e"], "cni": [1, 2, 5, np.nan, 0.5],
-                          "operator": ["public", "private", "private", "public", None], "rural": [True, False] + [False] * 3})
+                          "operator": ["public", "private", "private", "public", None],
+                          "rural": [True, False, False, False, False]})
     data = replace(cohort([0, 1, 2, 3, 4, 4], [1.0] * 6, person=[0, 0, 1, 2, 3, 4], months=[3, 3, 6, 6, 6, 2],
                           flags=[[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [0, 0]]), centres=about,
                    groups={"dose_dispensed:yes": np.arange(6) == 2})
@@ -402,7 +403,7 @@ def test_groups_by_hand():
 
 def test_prior_cost_is_cut_in_tenths_and_the_unknown_kept_apart():
     data = replace(cohort(0, np.ones(101)), prior_cost=np.append(np.arange(1.0, 101.0), np.nan))
-    found = {name: rows for name, rows in outside_groups(data)}
+    found = dict(outside_groups(data))
     np.testing.assert_array_equal(found["prior_cost:01"], np.arange(10))
     np.testing.assert_array_equal(found["prior_cost:10"], np.arange(90, 100))
     np.testing.assert_array_equal(found["prior_cost:unknown"], [100])

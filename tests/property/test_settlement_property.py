@@ -7,9 +7,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cohorts import cohort, random_cohort, table
-from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.measures.table_life import cap_losses
+from lakemedelsmodell.models import AgeSex, ChronicConditions, ChronicPool, Count, Flat, HighestOnly, out_of_fold
 from lakemedelsmodell.models.least_squares import nonnegative_solution
-from lakemedelsmodell.settlement import largest_remainder, settle
+from lakemedelsmodell.settlement import largest_remainder, pay_per_month, pooled_cost, settle
 
 ALPHA = 0.7
 
@@ -111,3 +114,49 @@ def test_identical_centres_have_no_spread(K, n):
     data = cohort(np.repeat(np.arange(K), n), np.tile(rng.gamma(1, 100, n), K), flags=np.tile(rng.random(n) < 0.5, K))
     nets = settle(ChronicConditions().fit(data, ALPHA), data, ALPHA).net_per_month
     assert np.ptp(nets) < 0.01  # an öre or two on 6 listed months
+
+
+@given(cohorts, st.floats(1, 5000), st.randoms(use_true_random=False))
+def test_a_pool_pays_back_no_more_than_cost_and_sums_to_the_budget(data, threshold, random):
+    data = replace(data, period=Period.half_year(2026, 1))
+    excess = pooled_cost(data, threshold)
+    assert ((excess >= 0) & (excess <= data.cost + 1e-9)).all()
+    person = np.bincount(data.person, data.cost)
+    np.testing.assert_allclose(np.bincount(data.person, excess), (person - threshold).clip(min=0), atol=1e-6)
+    order = list(range(len(data.cost)))
+    random.shuffle(order)
+    np.testing.assert_allclose(pooled_cost(data.rows(np.array(order)), threshold), excess[order], atol=1e-9)
+    amounts = replace(table(37, np.linspace(0, 90, len(data.conditions))), pool_threshold=threshold)
+    try:
+        paid = settle(amounts, data, ALPHA)
+    except UserError:
+        assert excess.sum() >= 0.999 * data.cost.sum()  # nothing is left to share out
+        return
+    assert paid.reimbursement_ore.sum() == paid.budget_ore
+    assert (np.abs(paid.reimbursement_sek - paid.pool_sek - paid.phi * (paid.unscaled_sek - paid.pool_sek))
+            < 0.0101).all()
+
+
+@given(cohorts)
+def test_simpler_tables_as_fitted_pay_back_what_was_spent(data):
+    data = replace(data, period=Period.half_year(2026, 1))
+    cost = data.cost if data.weight is None else data.cost * data.weight
+    for model in (HighestOnly(), Count(), ChronicPool(pool_threshold=500.0)):
+        fitted = model.fit(data, 1.0)
+        pooled = pooled_cost(data, 500.0) if fitted.pool_threshold else 0.0
+        pooled = pooled if data.weight is None else pooled * data.weight
+        paid = data.exposure * pay_per_month(fitted, data) + pooled
+        if fitted.kind != "highest" or len(data.conditions) < 2:  # a ladder may not come to rest
+            np.testing.assert_allclose(paid.sum(), cost.sum(), rtol=1e-7, atol=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=40), st.floats(0, 1e8))
+def test_a_cap_on_loss_holds_and_moves_no_money_in_or_out(pairs, most):
+    before, target = np.array(pairs).T
+    target = largest_remainder(target + 1.0, int(before.sum()))
+    got = cap_losses(before, target, np.full(len(before), most))
+    assert abs(got.sum() - before.sum()) <= 1e-6 * max(before.sum(), 1)
+    assert (got >= before - most - 1e-6).all()
+    gain = target > before
+    assert (got[gain] >= before[gain] - 1e-3).all()
+    assert (got[gain] <= target[gain] + 1e-3).all()

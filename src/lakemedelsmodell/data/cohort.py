@@ -173,8 +173,11 @@ def _profiles(cell: np.ndarray, flags: np.ndarray) -> Profiles:
     if not flags.shape[1]:
         return Profiles(cell, np.arange(N_CELLS), np.zeros((N_CELLS, 0), dtype=bool))
     code = cell
-    for packed in np.packbits(flags, axis=1).T:
-        code = pd.factorize(code << 8 | packed)[0]
+    packed = np.packbits(flags, axis=1)
+    for start in range(0, packed.shape[1], 4):  # four bytes of flags beside a code below 2³¹
+        for byte in packed[:, start:start + 4].T:
+            code = code << 8 | byte
+        code = pd.factorize(code)[0]
     first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as they appear
     return Profiles(code, cell[first], flags[first])
 

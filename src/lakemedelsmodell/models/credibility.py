@@ -69,7 +69,7 @@ def credibility(cohort: Cohort, rule: Rule, thin: int = THIN) -> pd.DataFrame:
     flags = profiles.flags
     months, squared = (np.array([per[flags[:, c]].sum() for c in range(flags.shape[1])])
                        for per in (profiles.sum(e), squares))
-    persons = np.array([_persons(cohort.person[on]) for on in cohort.flags[rule].T])
+    persons = np.array([_distinct(cohort.person[on]) for on in cohort.flags[rule].T], dtype=np.int64)
     found = pd.DataFrame({"condition": cohort.conditions, "persons": persons, "listed_months": months,
                           "add_on": add_ons})
     held = persons > 1
@@ -109,5 +109,7 @@ def thin_group_warnings(trust: pd.DataFrame) -> tuple[str, ...]:
         for row in trust[trust["thin"]].itertuples())
 
 
-def _persons(person: np.ndarray) -> int:
-    return len(np.unique(person))
+def _distinct(person: np.ndarray) -> int:
+    seen = np.zeros(int(person.max(initial=-1)) + 1, dtype=bool)
+    seen[person] = True
+    return int(seen.sum())

@@ -188,8 +188,8 @@ def constrained_solution(quadratic: np.ndarray, free: np.ndarray, rows: np.ndarr
     """argmin (β − β̂)'Q(β − β̂) with Aβ ≥ c, and Aβ = c where ``equal``.
 
     Where every row binds this is constrained regression in closed form, β̂ − Q⁻¹A'(AQ⁻¹A')⁻¹(Aβ̂ − c) (van Kleef,
-    McGuire, van Vliet & van de Ven 2017). With Q = R'R and z = R(β − β̂) it is the point nearest to 0 within half-spaces,
-    which non-negative least squares finds (Lawson & Hanson 1974, ch. 23).
+    McGuire, van Vliet & van de Ven 2017). With Q = R'R and z = R(β − β̂) it is the point nearest to 0 within
+    half-spaces, which non-negative least squares finds (Lawson & Hanson 1974, ch. 23).
 
     Parameters
     ----------

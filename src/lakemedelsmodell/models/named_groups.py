@@ -37,12 +37,13 @@ def _all(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
             yield f"conditions:{number}", held == number
         yield f"conditions:{MANY_CONDITIONS}+", held >= MANY_CONDITIONS
     if cohort.prior_cost is not None:
-        known = ~np.isnan(cohort.prior_cost)
+        known, costly = ~np.isnan(cohort.prior_cost), np.nan_to_num(cohort.prior_cost) > 0
+        yield "prior_cost:none", known & ~costly
         group = _equal_groups(cohort.prior_cost[known], cohort.months[known], PRIOR_COST_GROUPS)
         for number in range(PRIOR_COST_GROUPS):
             mask = np.zeros(len(known), dtype=bool)
             mask[np.flatnonzero(known)[group == number]] = True
-            yield f"prior_cost:{number + 1}", mask
+            yield f"prior_cost:{number + 1:02d}", mask & costly
         yield "prior_cost:unknown", ~known
     yield from cohort.groups.items()
     for name, centres in centre_groups(cohort):
@@ -61,13 +62,13 @@ def centre_groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
         mask = np.zeros(len(cni), dtype=bool)
         mask[order[needy]] = True
         yield "cni:most_deprived_fifth", mask
-    for column in ("operator", "rural"):
+    for column, said in (("operator", str), ("rural", lambda value: "yes" if value else "no")):
         if column in about:
             for value in sorted(about[column].dropna().unique(), key=str):
-                yield f"{column}:{value}", (about[column] == value).fillna(False).to_numpy(dtype=bool)
+                yield f"{column}:{said(value)}", (about[column] == value).fillna(False).to_numpy(dtype=bool)
     quarter = _equal_groups(months, np.ones(len(months)), 4)
     for number in range(4):
-        yield f"list_size:quarter_{number + 1}", (quarter == number) & (months > 0)
+        yield f"list_size:{number + 1}", (quarter == number) & (months > 0)
 
 
 def _equal_groups(value: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
