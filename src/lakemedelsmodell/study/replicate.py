@@ -147,6 +147,7 @@ def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Pay
     oracle, months = settlements[ORACLE], settlements[ORACLE].months
     ideal = ideal_net(drawn.style, months, alpha)
     found: dict[str, dict[str, float]] = {}
+    need = oracle.net_per_month - settlements["age_sex"].net_per_month
     for name, settlement in settlements.items():
         truth = against_truth(settlement, drawn.style, oracle)
         spread, fit = comparison.spreads[name], comparison.fits[name]
@@ -154,6 +155,7 @@ def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Pay
             "sd": spread.sd, "p90_p10": spread.p90_p10, "within_2pct": spread.within_2pct, "r2": fit.r2, "cpm": fit.cpm,
             "phi": settlement.phi, "excess_sd": truth.excess_sd, "pass_through": truth.pass_through.slope,
             "pass_through_low": truth.pass_through.ci_low, "pass_through_high": truth.pass_through.ci_high,
+            "pass_through_at_need": pass_through_at_need(settlement.net_per_month, ideal, need),
             "rmse_to_ideal": truth.rmse_to_ideal}
     for name, per_row in _paid(comparison, drawn, payers).items():
         true = true_spread(settlements[name], drawn.paid, per_row)
@@ -184,6 +186,19 @@ def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Pay
         "persons": float(len(np.unique(drawn.paid.person))),
     }
     return found
+
+
+def pass_through_at_need(net: np.ndarray, ideal: np.ndarray, need: np.ndarray) -> float:
+    """Pass-through among centres of like need: slope of nets on ideal nets with ``need`` (K,) held, by least squares.
+
+    The same as pass-through where style has nothing to do with need, but without the chance that in this draw it has.
+    nan without style.
+    """
+    here = ~np.isnan(net) & ~np.isnan(ideal)
+    if here.sum() < 4 or np.ptp(ideal[here]) == 0:
+        return np.nan
+    design = np.column_stack([np.ones(here.sum()), ideal[here], need[here]])
+    return float(np.linalg.lstsq(design, net[here], rcond=None)[0][1])
 
 
 def _paid(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer]) -> dict[str, np.ndarray]:
