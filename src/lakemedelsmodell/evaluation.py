@@ -39,6 +39,8 @@ def quiet(what: str) -> None:
 
 
 SCHEMA_VERSION = 1
+TODAY = "age_sex"
+"""Today's model on the same data: what a change is a change from."""
 MIN_CENTRES = 10
 MIN_LOOKBACK_MONTHS = 6
 """With a shorter look-back before the fit period, amounts are fitted on the paid period instead."""
@@ -212,9 +214,9 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     plan = make_plan(period, partial, half_year.months_seen[0], settings.lookback_months)
     alpha = settings.cost_responsibility or facts.cost_responsibility(period.start)
 
-    def cohort(paid: Period, lookback: Period) -> Cohort:
+    def cohort(paid: Period, lookback: Period, traits: bool = True) -> Cohort:
         return build_cohort(half_year, paid, conditions, lookback=lookback, months=settings.months,
-                            cost_base=settings.cost_base, borne_by=settings.borne_by, progress=progress)
+                            cost_base=settings.cost_base, borne_by=settings.borne_by, traits=traits, progress=progress)
 
     paid = cohort(period, plan.lookback)
     fitted = paid if plan.fit_period == period else cohort(plan.fit_period, plan.fit_lookback)
@@ -230,13 +232,13 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     by_name = {"cost": None, "published": published_sek}
     budget = by_name[settings.budget] if isinstance(settings.budget, str) else settings.budget
     measured = functools.partial(compare, resamples=settings.resamples, seed=settings.seed)
-    comparison = measured(tables, paid, alpha, budget)
+    comparison = measured(tables, paid, alpha, budget, outside_groups=True, deciles=True)
 
     beside = []
     if (other := _beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
         progress(f"the same on {other}")
         # A sum in kronor is for the headline period; the period beside it is closed to its own cost.
-        beside_cohort = cohort(other, plan.lookback)
+        beside_cohort = cohort(other, plan.lookback, traits=False)
         beside_budget = (float(unscaled_reimbursement(published, beside_cohort.totals()).sum())
                          if settings.budget == "published" else None)
         beside.append(_beside_results(other, beside_cohort, measured(tables, beside_cohort, alpha, beside_budget)))
@@ -260,7 +262,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         "totals": totals,
         "found": list(half_year.found),
         **_said([*plan.warnings, *_warnings(comparison)]),
-        "models": _models_dict(comparison, {m.name: m.role for m in models}, _chance(comparison, paid, alpha)),
+        "models": _models_dict(comparison, {m.name: m.role for m in models}, _chance(comparison, paid, alpha),
+                               paid.centres),
         "contrasts": [asdict(c) for c in comparison.contrasts],
         "beside": beside,
         "incentives": _incentives(conditions, codes, tables, comparison, alpha, period),
@@ -282,12 +285,13 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
     models = [Flat(), AgeSex(), *([ChronicConditions()] if cohort.conditions else [])]
     payers = {m.name: out_of_fold(m, cohort, alpha) for m in models}
     progress("settling the centres and measuring the spread")
-    comparison = compare(payers, cohort, alpha, budget, resamples=settings.resamples, seed=settings.seed)
+    comparison = compare(payers, cohort, alpha, budget, outside_groups=True, deciles=True,
+                         resamples=settings.resamples, seed=settings.seed)
     tables = {name: payer.table for name, payer in payers.items()}
     results = _bare_results(settings) | {
         "totals": _totals(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
         **_said(_warnings(comparison)),
-        "models": _models_dict(comparison, {m.name: m.role for m in models}, {}),
+        "models": _models_dict(comparison, {m.name: m.role for m in models}, {}, cohort.centres),
         "contrasts": [asdict(c) for c in comparison.contrasts],
     }
     return Evaluation(results, comparison, tables, _centres_frame(comparison, cohort.centres), _amounts_frame(tables))
@@ -410,13 +414,13 @@ def _totals(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[str, A
     }
 
 
-def _chance(comparison: Comparison, cohort: Cohort, alpha: float) -> dict[str, dict[str, float]]:
-    """What part of each model's spread is chance: noise floor, true SD, mean reliability of a centre's net.
+def _chance(comparison: Comparison, cohort: Cohort, alpha: float) -> dict[str, dict[str, Any]]:
+    """What part of each model's spread is chance: noise floor, true SD, mean reliability of a centre's net, the parts.
 
     The floor is that of the best predictor among the models, and the same for all.
     """
     from lakemedelsmodell.measures.noise import noise_floor
-    from lakemedelsmodell.measures.true_spread import true_spread
+    from lakemedelsmodell.measures.true_spread import spread_parts, true_spread
 
     def per_month(table: AmountTable) -> np.ndarray:
         return table.per_month(cohort.cell, cohort.flags[table.rule] if table.rule else None)
@@ -426,13 +430,44 @@ def _chance(comparison: Comparison, cohort: Cohort, alpha: float) -> dict[str, d
     found = {}
     for name, settlement in comparison.settlements.items():
         true = true_spread(settlement, cohort, settlement.phi * per_month(comparison.tables[name]))
-        found[name] = {"noise_floor": floor.floor, "true_sd": true.true_sd, "reliability": true.mean_reliability}
+        found[name] = {"noise_floor": floor.floor, "true_sd": true.true_sd, "reliability": true.mean_reliability,
+                       "spread_parts": spread_parts(true, floor).to_dict("records")}
     return found
 
 
-def _models_dict(comparison: Comparison, roles: Mapping[str, str],
-                 chance: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    ratios = {model: rows.set_index("group") for model, rows in comparison.groups.groupby("model")}
+def _persons(comparison: Comparison, centres: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Who is paid too little under each model: groups, deciles of predicted cost, public against private.
+
+    Groups of too few persons are there by name, with nothing known of them.
+    """
+    from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
+
+    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+        told = rows.astype(object)
+        told.loc[rows["persons"] < FEWEST_PERSONS] = None
+        return told
+
+    operator = centres["operator"].to_numpy() if "operator" in centres else np.full(len(centres), None)
+    today = comparison.settlements.get(TODAY)
+    found = {}
+    for model, rows in comparison.groups.groupby("model"):
+        settled = comparison.settlements[model]
+        change = settled.net_sek - today.net_sek if today else np.full(len(centres), np.nan)
+        groups = rows.set_index("group")[["ratio", "ci_low", "ci_high", "persons", "under_compensation_sek",
+                                          "under_ci_low", "under_ci_high"]]
+        deciles = comparison.calibrations[model].groups.rename(columns={"group": "decile"}).set_index("decile")
+        found[model] = {
+            "predictive_ratios": shown(groups).to_dict("index"),
+            "calibration": shown(deciles).reset_index().to_dict("records"),
+            "neutrality": {"net": asdict(neutrality(settled.net_sek, settled.months, operator)),
+                           "change_from_today": asdict(neutrality(change, settled.months, operator))},
+        }
+    return found
+
+
+def _models_dict(comparison: Comparison, roles: Mapping[str, str], chance: Mapping[str, Mapping[str, Any]],
+                 centres: pd.DataFrame) -> dict[str, Any]:
+    persons = _persons(comparison, centres)
     found = {}
     for name, table in comparison.tables.items():
         settlement = comparison.settlements[name]
@@ -444,10 +479,10 @@ def _models_dict(comparison: Comparison, roles: Mapping[str, str],
             "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
             "fit": asdict(comparison.fits[name]),
             "spread": comparison.spreads[name].measures(),
-            "noise_floor": None, "true_sd": None, "reliability": None, **chance.get(name, {}),
+            "noise_floor": None, "true_sd": None, "reliability": None, "spread_parts": [], **chance.get(name, {}),
             # Only a truth can tell these: a simulation's study does.
             "pass_through": None, "rmse_to_ideal": None,
-            "predictive_ratios": ratios[name][["ratio", "ci_low", "ci_high", "persons"]].to_dict("index"),
+            **persons[name],
         }
     return found
 

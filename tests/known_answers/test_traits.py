@@ -87,7 +87,7 @@ def test_the_year_before_a_later_period_is_its_own():
 
 def test_prior_cost_is_per_month_listed_then_and_unknown_for_who_was_not():
     rows = [bought(cost=100), bought(on="2025-12-31", cost=20), bought(on="2026-01-01", cost=5),
-            bought("2", cost=73), bought("3", on="2026-02-02", cost=9)]
+            bought("2", cost=73), bought("3", on="2025-12-12", cost=9)]
     listings = [("1", "A", "2020-01-01", None), ("2", "A", "2025-01-01", "2025-03-15"), ("2", "B", "2025-10-20", None),
                 ("3", "A", "2026-01-01", None)]
     found = traits(rows, persons=[person(n) for n in "123"], listings=listings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import pandas as pd
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.measures.calibration import Calibration, calibration
 from lakemedelsmodell.measures.contrasts import Contrast, contrast
 from lakemedelsmodell.measures.fit import FitMeasures, fit_measures
 from lakemedelsmodell.measures.groups import groups, predictive_ratios
@@ -46,6 +47,8 @@ class Comparison:
     contrasts : tuple of Contrast, headline first
     groups : DataFrame
         Predictive ratios, one row per model and group (:func:`~.groups.predictive_ratios`).
+    calibrations : mapping, model → Calibration
+        Of Ĉ by its deciles; empty where not asked for.
     """
 
     tables: Mapping[str, AmountTable]
@@ -55,6 +58,7 @@ class Comparison:
     unscaled_spreads: Mapping[str, Spread]
     contrasts: tuple[Contrast, ...]
     groups: pd.DataFrame
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -112,7 +116,7 @@ class Comparison:
 def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             cost_responsibility: float, budget_sek: float | None = None, *,
             contrasts: Iterable[tuple[str, str]] | None = None, outside_groups: bool = False,
-            resamples: int = 2000, seed: int = 20260507) -> Comparison:
+            deciles: bool = False, resamples: int = 2000, seed: int = 20260507) -> Comparison:
     """Pay the cohort by each model, on the same budget, and measure.
 
     Parameters
@@ -125,6 +129,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     contrasts : pairs (model, against); None = those of :data:`CONTRASTS` that both models are there for,
         else every other model against the first
     outside_groups : measure the groups that no model sees, too (:func:`~.groups.outside_groups`)
+    deciles : compare predicted and actual cost by deciles of the predicted, too
     resamples, seed : of the BCa intervals
 
     Raises UserError for a contrast with a model that is not there.
@@ -135,7 +140,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     exposure = cohort.exposure
     fitted_cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
 
-    settlements, fits, paid = {}, {}, {}
+    settlements, fits, calibrations, paid = {}, {}, {}, {}
     for name, payer in named.items():
         table = tables[name]
         per_row = pay_per_month(payer, cohort)
@@ -149,6 +154,8 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             paid[name] = paid[name] + cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
         weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
         settlements[name], fits[name] = settled, fit_measures(weighted, predicted, exposure)
+        if deciles:
+            calibrations[name] = calibration(cohort, predicted)
 
     if contrasts is None:
         first, *others = named
@@ -165,4 +172,5 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
                         for m, a in contrasts),
         groups=predictive_ratios(cohort, paid, cost_responsibility,
                                  chain(groups(cohort), outside_groups_of(cohort) if outside_groups else ())),
+        calibrations=calibrations,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,11 @@ import pandas as pd
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS
 from lakemedelsmodell.models.named_groups import named_groups
+
+FEWEST_PERSONS = 5
+"""Nothing that describes fewer persons than this is shown."""
+FEWEST_CLUSTERS = 10
+"""With fewer centres than this, intervals take persons' rows as independent instead."""
 
 
 def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
@@ -34,9 +40,9 @@ def outside_groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
 
 def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], cost_responsibility: float,
                       found_groups: Iterable[tuple[str, np.ndarray]] | None = None) -> pd.DataFrame:
-    """ΣR / ΣαC per model and group, with a 95 % interval.
+    """ΣR / ΣαC and mean R − αC per model and group, each with a 95 % interval.
 
-    The interval is that of a ratio of sums over centres (linearised, centres independent); with fewer
+    The intervals are those of a ratio of sums over centres (linearised, centres independent, Student's t); with fewer
     than ten centres, over persons' rows.
 
     Parameters
@@ -48,29 +54,95 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
 
     Returns
     -------
-    DataFrame: model, group, persons, listed_months, ratio, ci_low, ci_high, under_compensation_sek
-    (mean R − αC, SEK per listed month, negative when paid too little). Empty groups are left out; the
-    ratio is nan where a group has no cost.
+    DataFrame: model, group, persons, listed_months, ratio, ci_low, ci_high, under_compensation_sek, under_ci_low,
+    under_ci_high (mean R − αC, SEK per listed month, negative when paid too little). Empty groups are left out; the
+    ratio is nan where a group has no cost, an interval where it has a single centre.
     """
-    exposure = cohort.exposure
+    from scipy.sparse import csr_matrix
+
     own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
-    clusters = cohort.centre if cohort.n_centres >= 10 else np.arange(len(own_cost))
-    n_persons = int(cohort.person.max(initial=-1)) + 1
+    per_row = np.column_stack([cohort.exposure, own_cost, *(cohort.exposure * p for p in paid_per_month.values())])
+    n, n_persons = len(own_cost), int(cohort.person.max(initial=-1)) + 1
     found = []
     for group, rows in groups(cohort) if found_groups is None else found_groups:
         if not len(rows):
             continue
-        e, spent, cluster = exposure[rows], own_cost[rows], clusters[rows]
-        months, cost = e.sum(), spent.sum()
         seen = np.zeros(n_persons, dtype=bool)
         seen[cohort.person[rows]] = True
-        for model, per_month in paid_per_month.items():
-            paid = e * per_month[rows]
-            ratio = paid.sum() / cost if cost > 0 else np.nan
-            apart = np.bincount(cluster, paid - ratio * spent)
-            n = np.count_nonzero(np.bincount(cluster))
-            half = 1.96 * np.sqrt(n / (n - 1) * (apart**2).sum()) / cost if n > 1 and cost > 0 else np.nan
-            found.append((model, group, int(seen.sum()), months, ratio, ratio - half, ratio + half,
-                          (paid.sum() - cost) / months))
+        cluster = cohort.centre[rows] if cohort.n_centres >= FEWEST_CLUSTERS else np.arange(len(rows))
+        there = np.bincount(cluster) > 0
+        # One pass over the group's rows adds up the clusters of all models at once.
+        members = csr_matrix((np.ones(len(rows)), (cluster, rows)), shape=(len(there), n))
+        months, spent, *paid = (members @ per_row)[there].T
+        found += [(model, group, int(seen.sum()), months.sum(), *ratio_of_sums(got, spent),
+                   *ratio_of_sums(got - spent, months)) for model, got in zip(paid_per_month, paid, strict=True)]
     return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
-                                        "under_compensation_sek"])
+                                        "under_compensation_sek", "under_ci_low", "under_ci_high"])
+
+
+def ratio_of_sums(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
+    """ΣY/ΣX over n independent clusters and the ends of its linearised 95 % interval; nan without ΣX > 0 or with n = 1.
+
+    ``above`` and ``below`` have shape (n,).
+    """
+    n, total = len(below), float(below.sum())
+    if total <= 0:
+        return np.nan, np.nan, np.nan
+    ratio = float(above.sum()) / total
+    half = half_width(mean_variance(above - ratio * below, total), n - 1)
+    return ratio, ratio - half, ratio + half
+
+
+def mean_variance(apart: np.ndarray, total: float) -> float:
+    """Variance of a ratio of sums, from each cluster's departure from it and ΣX; nan with one cluster."""
+    n = len(apart)
+    return n / (n - 1) * float((apart**2).sum()) / total**2 if n > 1 else np.nan
+
+
+def half_width(variance: float, df: int) -> float:
+    """Half the 95 % interval of a mean, by Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.975) * np.sqrt(variance)) if df > 0 else np.nan
+
+
+@dataclass(frozen=True)
+class Neutrality:
+    """Public against private centres' net; all in SEK per listed month, nan where a kind has no centre.
+
+    Attributes
+    ----------
+    public_sek, private_sek : float
+        Mean net, lists weighing as they are long.
+    difference_sek, ci_low, ci_high : float
+        Public less private, with its 95 % interval (centres independent); the ends are nan where a kind has one centre.
+    """
+
+    public_sek: float
+    private_sek: float
+    difference_sek: float
+    ci_low: float
+    ci_high: float
+
+
+def neutrality(net_sek: np.ndarray, months: np.ndarray, operator: np.ndarray) -> Neutrality:
+    """Does it matter to the payment who runs a centre?
+
+    Of one model's net this holds prescribing style too; of the difference between two models' nets, the payment alone.
+
+    Parameters
+    ----------
+    net_sek : net, or its change from one model to another, SEK over the period, shape (K,)
+    months : listed months, shape (K,); centres without any are left out
+    operator : "public" or "private", shape (K,); any other value is left out
+    """
+    mean, variance, df = [], 0.0, -2
+    for kind in ("public", "private"):
+        here = (operator == kind) & (months > 0)
+        n, listed = int(here.sum()), float(months[here].sum())
+        mean.append(float(net_sek[here].sum()) / listed if n else np.nan)
+        variance += mean_variance(net_sek[here] - mean[-1] * months[here], listed)
+        df += n
+    difference = mean[0] - mean[1]
+    half = half_width(variance, df)
+    return Neutrality(*mean, difference, difference - half, difference + half)

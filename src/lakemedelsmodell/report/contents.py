@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.report.numbers import FEWEST_PERSONS, known
+from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+from lakemedelsmodell.report.numbers import known
 
 TODAY, PUBLISHED, PROPOSAL, DEFENDED = "age_sex", "age_sex_published", "chronic", "chronic_defended"
 MODEL_ORDER = (PUBLISHED, TODAY, PROPOSAL, DEFENDED, "flat")

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-
-FEWEST_PERSONS = 5
-"""Nothing that describes fewer persons than this is shown."""
 
 
 def known(value: object) -> bool:
