@@ -197,10 +197,10 @@ class Flagger:
 
     def _meets_limits(self, block: Block, row: np.ndarray, key: np.ndarray, ddd: np.ndarray, size: int) -> np.ndarray:
         """Whether dates, days apart, DDD and packages of each person × condition reach the limits, shape (size,)."""
-        f, C = block.fills, len(self.conditions.conditions)
+        f, n = block.fills, len(block.persons)
 
         def limits(name: str) -> np.ndarray:
-            return np.tile([getattr(c, name) or 0 for c in self.conditions.conditions], size // C)
+            return np.tile(np.array([getattr(c, name) or 0 for c in self.conditions.conditions]), n)
 
         least_ddd = np.ceil(np.round(limits("min_ddd") * 1000, 6))
         enough = np.bincount(key, np.rint(ddd[row] * 1000), size) >= least_ddd

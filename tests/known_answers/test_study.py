@@ -1,0 +1,322 @@
+"""Studies: the fast route is the long one, style is what a twin says, replicates are kept, the rule is applied."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import swiss
+from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set, read_condition_list
+from lakemedelsmodell.data.flags import build_cohort
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.tables import HalfYear
+from lakemedelsmodell.errors import DataError, UserError
+from lakemedelsmodell.evaluation import make_plan
+from lakemedelsmodell.settlement import settle
+from lakemedelsmodell.simulation import load_scenario, simulate
+from lakemedelsmodell.study import (
+    Replicate,
+    judge,
+    read_grid,
+    read_rule,
+    replicate,
+    run_grid,
+    studies,
+    study,
+    study_run,
+)
+from lakemedelsmodell.study.cohorts import resolved, world_cohorts
+from lakemedelsmodell.study.grid import Dimension, Grid, changed, design, sign_change
+from lakemedelsmodell.study.replicate import atc_level_2, pass_through_at_need
+
+STYLELESS = {"price_sd": 0, "volume_sd": 0, "initiation_sd": 0, "initiation_group_sd": 0}
+TINY = 0.01
+
+
+@pytest.fixture(scope="module")
+def skane():
+    return load_scenario("skane_2026h1")
+
+
+@pytest.fixture(scope="module")
+def plan(skane):
+    return make_plan(Period.parse("2026-01..2026-06"), False, skane.window.start, 12)
+
+
+# --- the fast route -------------------------------------------------------------------------------------------------
+
+THRICE = ConditionSet("thrice", (
+    Condition("hypertension", include=("C02", "C03", "C07", "C08", "C09"), min_dates=3, min_packages=4),
+    Condition("diabetes", include=("A10",), exclude=("A10BK",), min_ddd=100.5, min_days_apart=60),
+    Condition("both", requires=("hypertension", "diabetes")),
+    Condition("lipid", include=("C10",), yields_to=("diabetes",)),
+    Condition("pain", include=("N02",), marker_only=True),
+    Condition("sleep", include=("N05", "N02A"), requires=("pain",)),
+))
+
+
+@pytest.mark.parametrize("conditions", [condition_set("skane_wide"), THRICE, atc_level_2()], ids=lambda c: c.name)
+def test_cohorts_straight_from_blocks_are_those_of_the_tables(skane, plan, conditions):
+    scenario = skane.but(departures={"uncoded_share": 0.1}, prescribing={"dose_dispensed_share": 0.06})
+    simulation = simulate(scenario, scale=0.03, centres=25)
+    direct = world_cohorts(simulation.world, plan, conditions)
+    half_year = HalfYear.from_frames(**simulation.tables())
+    for mine, period, lookback in ((direct.fitted, plan.fit_period, plan.fit_lookback),
+                                   (direct.paid, plan.period, plan.lookback)):
+        judge_says = build_cohort(half_year, period, conditions, lookback=lookback)
+        assert mine.conditions == judge_says.conditions
+        assert mine.centre_ids.tolist() == judge_says.centre_ids.tolist()
+        for column in ("person", "centre", "sex", "band", "months", "cost"):
+            np.testing.assert_array_equal(getattr(mine, column), getattr(judge_says, column), err_msg=column)
+        for rule, flags in judge_says.flags.items():
+            assert flags.any()
+            np.testing.assert_array_equal(mine.flags[rule], flags, err_msg=rule)
+
+
+def test_conditions_require_and_yield_as_found():
+    found = np.array([[1, 1, 0, 1, 1, 0], [1, 0, 0, 1, 0, 1], [0, 0, 0, 1, 1, 1]], dtype=bool)
+    held = resolved(found, THRICE)
+    assert held.tolist() == [[True, True, True, False, True, False], [True, False, False, True, False, False],
+                             [False, False, False, True, True, True]]
+
+
+def test_the_result_is_the_same_with_any_number_of_threads(skane):
+    one, two = (replicate(skane, 1, TINY, centres=20, others=(), workers=n) for n in (1, 2))
+    assert json.dumps(one.measures) == json.dumps(two.measures)
+    assert one.groups == two.groups
+
+
+# --- style and need -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("style", [{"volume_sd": 0.12}, {"initiation_sd": 0.3}])
+def test_style_is_what_a_twin_without_style_would_not_cost(skane, plan, style):
+    """Same random numbers, so that cost differs where practice does; over centres by the expected cost of the style."""
+    none = ConditionSet("none", ())
+
+    def drawn(**of):
+        found = world_cohorts(simulate(skane.but(style={**STYLELESS, **of}), scale=0.06).world, plan, none)
+        months = np.bincount(found.paid.centre, found.paid.months)
+        return found.style, np.bincount(found.paid.centre, found.paid.cost) / months
+
+    s, cost = drawn(**style)
+    unstyled, twin = drawn()
+    assert (unstyled == 0).all()
+    difference = cost - twin
+    slope, _ = np.polyfit(s, difference, 1)
+    left = difference - np.polyval(np.polyfit(s, difference, 1), s)
+    error = left.std(ddof=2) / (s.std() * np.sqrt(len(s)))
+    assert abs(slope - 1) <= 4 * error
+    assert error < 0.08
+
+
+def test_pass_through_at_need_sees_through_need_that_goes_with_style():
+    rng = np.random.default_rng(7)
+    ideal = rng.normal(0, 3, 400)
+    need = -0.8 * ideal + rng.normal(0, 2, 400)
+    assert pass_through_at_need(0.7 * ideal - need, ideal, need) == pytest.approx(0.7)
+    assert np.isnan(pass_through_at_need(need, np.zeros(400), need))
+
+
+def test_volume_style_comes_through_whole_and_treatment_style_does_not(skane):
+    """Flags follow who is treated, never how much each gets."""
+    found = {}
+    for name, style in {"volume": {"volume_sd": 0.10}, "treatment": {"initiation_sd": 0.25}}.items():
+        measures = replicate(skane.but(style={**STYLELESS, **style}), 1, 0.06, others=()).measures
+        found[name] = {m: measures[m]["pass_through_at_need"] for m in ("age_sex", "chronic")}
+    assert found["volume"]["chronic"] > 0.85
+    assert found["treatment"]["chronic"] < found["treatment"]["age_sex"] - 0.3
+
+
+# --- lists not built from the reference table -----------------------------------------------------------------------
+
+def test_therapeutic_subgroups_say_the_same_as_the_chosen_list(skane):
+    measures = replicate(skane, 1, 0.05).measures
+    chosen, other = (measures[m]["log_sd_ratio.age_sex"] for m in ("chronic", "chronic_atc2"))
+    assert other < -0.1
+    assert np.sign(chosen) == np.sign(other)
+
+
+def test_the_swiss_list_says_the_same(skane, shared, tmp_path):
+    swiss.write(shared, tmp_path / "swiss.csv")
+    pcg = replace(read_condition_list(tmp_path / "swiss.csv"), name="swiss")
+    measures = replicate(skane, 1, 0.05, conditions=pcg, others=()).measures
+    assert measures["chronic"]["log_sd_ratio.age_sex"] < -0.05
+    assert measures["chronic_defended"]["log_sd_ratio.age_sex"] < -0.05
+
+
+# --- studies --------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def short(skane):
+    return skane.but(population={"centres": 24})
+
+
+def test_a_finished_replicate_is_not_drawn_again(short, tmp_path, monkeypatch):
+    first = study([short], replicates=2, scale=TINY, kept=tmp_path, workers=1)
+    drawn = []
+
+    def count(scenario, seed, *args, **kwargs):
+        drawn.append(seed)
+        return replicate(scenario, seed, *args, **kwargs)
+
+    monkeypatch.setattr(studies, "replicate", count)
+    again = study([short], replicates=3, scale=TINY, kept=tmp_path, workers=1)
+    assert drawn == [3]
+    for a, b in zip(first.replicates[short.name], again.replicates[short.name], strict=False):
+        assert json.dumps(a.measures) == json.dumps(b.measures)
+    other_scale = study([short], replicates=1, scale=2 * TINY, kept=tmp_path, workers=1)
+    assert drawn == [3, 1]
+    damaged = next(tmp_path.glob("*-1-*.json"))
+    damaged.write_text("{", encoding="utf-8")
+    study([short], replicates=1, scale=TINY, kept=tmp_path, workers=1)
+    study([short], replicates=1, scale=2 * TINY, kept=tmp_path, workers=1)
+    assert drawn == [3, 1, 1]
+    assert other_scale.replicates[short.name][0].scale == 2 * TINY
+
+
+def test_processes_draw_what_threads_draw(short):
+    one, two = (study([short], replicates=2, scale=TINY, workers=n) for n in (1, 2))
+    assert one.to_frame().equals(two.to_frame())
+
+
+def test_a_study_knows_its_simulation_error(short):
+    frame = study([short], replicates=3, scale=TINY).to_frame().set_index(["model", "measure"])
+    values = [replicate(short, seed, TINY).measures["chronic"]["sd"] for seed in (1, 2, 3)]
+    row = frame.loc["chronic", "sd"]
+    assert row["value"] == pytest.approx(np.mean(values))
+    assert row["mcse"] == pytest.approx(np.std(values, ddof=1) / np.sqrt(3))
+    assert study([short], replicates=1, scale=TINY).to_frame()["mcse"].isna().all()
+
+
+def test_what_a_study_cannot_be_is_said(short):
+    with pytest.raises(UserError, match="given twice"):
+        study([short, short], replicates=1, scale=TINY)
+    with pytest.raises(UserError, match="1 or more"):
+        study([short], replicates=0)
+    with pytest.raises(UserError, match="--grid"):
+        study_run([])
+
+
+# --- the verdict ----------------------------------------------------------------------------------------------------
+
+def made_up(high=-0.1, pool_high=-0.1, change=0.0, change_low=-0.02, chronic=1.0, age_sex=5.0, persons=5000.0):
+    measures = {"chronic": {"log_sd_ratio.age_sex": -0.2, "ci_high.age_sex": high,
+                            "pass_through_change.age_sex": change, "pass_through_change_low.age_sex": change_low},
+                "chronic_pool": {"log_sd_ratio.age_sex_pool": -0.2, "ci_high.age_sex_pool": pool_high}}
+    group = {"persons": persons, "chronic": chronic, "age_sex": age_sex, "need.chronic": 0.0, "need.age_sex": 0.0}
+    return Replicate("made_up", 1, 1.0, measures, {"condition:doak": group}, {})
+
+
+@pytest.mark.parametrize(("clause", "holds", "made"), [
+    (None, True, made_up()),
+    ("spread.chronic", False, made_up(high=0.01)),
+    ("spread.chronic", None, made_up(high=np.nan)),
+    ("spread.chronic_pool", False, made_up(pool_high=0.01)),
+    ("pass_through", False, made_up(change=-0.2, change_low=-0.25)),
+    ("pass_through", None, made_up(change=-0.04, change_low=-0.10)),
+    ("pass_through", None, made_up(change=np.nan, change_low=np.nan)),
+    ("groups", False, made_up(chronic=-16.0)),
+    ("groups", True, made_up(chronic=-14.0)),
+    ("groups", None, made_up(chronic=-16.0, persons=10.0)),
+])
+def test_each_clause_decides(clause, holds, made):
+    verdict = judge(read_rule(), [made])
+    outcomes = {c.name: c.holds for c in verdict.clauses}
+    manipulation = outcomes.pop("manipulation")
+    assert manipulation is None  # until it has been played
+    if clause is None:
+        assert set(outcomes.values()) == {True}
+    else:
+        assert outcomes.pop(clause) is holds
+        assert set(outcomes.values()) == {True}
+    assert verdict.decision == ("against" if holds is False else "undecided")
+    assert str(verdict).count("\n") == len(verdict.clauses)
+
+
+def test_more_replicates_tell_pass_through_better():
+    rule = read_rule()
+    unsure = [made_up(change=x, change_low=-0.5) for x in (-0.06, 0.05)]
+    for replicates, outcome in ((unsure, None), (unsure * 40, True)):
+        assert {c.name: c.holds for c in judge(rule, replicates).clauses}["pass_through"] is outcome
+
+
+def test_a_rule_of_one_s_own(tmp_path):
+    own = tmp_path / "own.toml"
+    text = (read_rule_text()).replace("margin = -0.05", "margin = -0.9")
+    own.write_text(text, encoding="utf-8")
+    assert read_rule(own).pass_through.margin == -0.9
+    own.write_text(text.replace("[groups]", "[groups]\nshare = 1"), encoding="utf-8")
+    with pytest.raises(DataError, match="groups.share"):
+        read_rule(own)
+    with pytest.raises(UserError, match="no rule"):
+        read_rule(tmp_path / "absent.toml")
+
+
+def read_rule_text():
+    from importlib import resources
+
+    return resources.files("lakemedelsmodell.simulations").joinpath("verdict.toml").read_text(encoding="utf-8")
+
+
+# --- grids ----------------------------------------------------------------------------------------------------------
+
+def test_a_latin_hypercube_has_one_point_in_every_slice():
+    grid = read_grid()
+    points = [p["values"] for p in design(grid) if p["design"] == "latin_hypercube"]
+    assert len(points) == grid.points
+    for d in grid.dimension:
+        slices = [(p[d.name] - d.low) / (d.high - d.low) * grid.points for p in points]
+        assert sorted(map(int, slices)) == list(range(grid.points))
+    assert {p["varied"] for p in design(grid)} == {"", *(d.name for d in grid.dimension)}
+
+
+def test_every_dimension_of_the_packaged_grid_changes_the_world(skane):
+    for d in read_grid().dimension:
+        scenario, size = changed(skane, [d], {d.name: d.high})
+        assert scenario != skane or size != 1
+
+
+def test_list_size_is_that_of_the_lists(skane):
+    d = Dimension(name="list_size", path="list_size", low=2000, high=20000)
+    scenario, size = changed(skane, [d], {"list_size": 4000})
+    persons = simulate(scenario, scale=size).world.centres.persons
+    assert persons.sum() / len(persons) == pytest.approx(4000, rel=1e-3)
+
+
+def test_a_dimension_that_is_none_is_said(skane):
+    for path in ("style.volume", "nowhere.at_all", "seed"):
+        with pytest.raises(UserError, match="no parameter"):
+            changed(skane, [Dimension(name="x", path=path, low=0, high=1)], {"x": 0.5})
+    with pytest.raises(UserError, match="Change its range"):
+        changed(skane, [Dimension(name="x", path="style.volume_sd", low=-1, high=1)], {"x": -0.5})
+
+
+@pytest.mark.parametrize(("y", "at"), [
+    ([-1, 1], 0.5), ([-1, -3], np.nan), ([0, 1], 0.0), ([1, 0], 1.0), ([3, -1], 0.75)])
+def test_the_sign_changes_between_levels(y, at):
+    assert sign_change(np.array([0.0, 1.0]), np.array(y, dtype=float)) == pytest.approx(at, nan_ok=True)
+
+
+def test_a_grid_maps_where_the_sign_flips(tmp_path):
+    grid = Grid.model_validate({"world": "skane_2026h1", "points": 6, "levels": 2, "centres": 30, "dimension": [
+        {"name": "volume", "path": "style.volume_sd", "low": 0.0, "high": 0.3},
+        {"name": "moves", "path": "population.move_per_1000", "as": "factor", "low": 0.5, "high": 2.0}]})
+    found = run_grid(grid, scale=TINY, kept=tmp_path)
+    assert len(found.table) == 6 + 4
+    flips = found.flips().set_index(["measure", "dimension"])
+    assert flips.loc[("log_sd_ratio", "volume"), "at_low"] < flips.loc[("log_sd_ratio", "volume"), "at_high"]
+    assert np.isfinite(flips["effect"]).all()
+    assert len(found.plot().axes) == 3 * 2
+    assert run_grid(grid, scale=TINY, kept=tmp_path).table.equals(found.table)
+
+
+# --- the model's own money ------------------------------------------------------------------------------------------
+
+def test_every_model_shares_out_the_same_money(skane, plan):
+    drawn = world_cohorts(simulate(skane, scale=TINY, centres=20).world, plan, condition_set("skane_wide"))
+    from lakemedelsmodell.models import AgeSex, ChronicConditions
+
+    budgets = {settle(m.fit(drawn.fitted, 0.7).rounded(), drawn.paid, 0.7).reimbursement_ore.sum()
+               for m in (AgeSex(), ChronicConditions())}
+    assert len(budgets) == 1
