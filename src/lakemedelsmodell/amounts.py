@@ -494,22 +494,29 @@ def blend(first: AmountTable, second: AmountTable, share: float) -> AmountTable:
         kind=kind, per_cni=per_cni, pool_threshold=first.pool_threshold)
 
 
-def cost_shares(codes: pd.DataFrame, conditions: ConditionSet) -> pd.DataFrame:
-    """What each ATC code makes up of the cost of each condition's own drugs.
+def cost_shares(codes: pd.DataFrame, conditions: ConditionSet,
+                add_on_cost: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """What each ATC code makes up of the cost that each condition's add-on pays for.
 
     Parameters
     ----------
-    codes : atc and cost_sek per code, as :func:`~lakemedelsmodell.data.flags.code_summary` gives them
+    codes : atc and cost_sek per code in the period the amounts were fitted on, as
+        :func:`~lakemedelsmodell.data.flags.code_summary` gives them
     conditions : ConditionSet
+    add_on_cost : condition → SEK the add-on stands for in that period, b/α × flagged months. An add-on also pays for
+        drugs outside its condition that go with it, so the codes then make up less than all of it. None = the
+        condition's own drugs are taken as the whole.
 
     Returns
     -------
-    DataFrame: condition, atc, share (0 to 1; sums to 1 per condition that has any cost).
+    DataFrame: condition, atc, share (0 to 1; sums to at most 1 per condition).
     """
     used = conditions.expand(codes["atc"]).merge(codes[["atc", "cost_sek"]], on="atc")
     used = used[used["condition"].isin(conditions.names) & (used["cost_sek"] > 0)]
-    share = used["cost_sek"] / used.groupby("condition")["cost_sek"].transform("sum")
-    return used[["condition", "atc"]].assign(share=share).reset_index(drop=True)
+    whole = used.groupby("condition")["cost_sek"].transform("sum")
+    if add_on_cost is not None:
+        whole = np.maximum(whole, used["condition"].map(add_on_cost).fillna(0.0))
+    return used[["condition", "atc"]].assign(share=used["cost_sek"] / whole).reset_index(drop=True)
 
 
 def reprice(table: AmountTable, price_index: Mapping[str, float], shares: pd.DataFrame) -> AmountTable:

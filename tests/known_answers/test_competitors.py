@@ -306,7 +306,9 @@ def test_prior_cost_follows_the_person():
 def test_the_oracle_pays_what_was_expected():
     data = random_cohort(9)
     payer = Oracle(data.cost / data.months).fit(data, ALPHA, data)
-    np.testing.assert_allclose(settle(payer, data, ALPHA).net_sek, 0, atol=0.01)
+    paid = settle(payer, data, ALPHA)
+    np.testing.assert_allclose(paid.net_sek, 0, atol=0.01)
+    assert paid.phi == pytest.approx(1)
     with pytest.raises(ValueError, match="rows"):
         Oracle(np.zeros(3)).fit(data, ALPHA, data)
 

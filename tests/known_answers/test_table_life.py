@@ -71,6 +71,9 @@ def test_cost_shares_by_hand():
     codes = pd.DataFrame({"atc": [APIXABAN, "B01AF01", "C10AA05", "N02BE01"], "cost_sek": [300.0, 100.0, 40.0, 900.0]})
     shares = cost_shares(codes, CONDITIONS).set_index(["condition", "atc"])["share"]
     assert shares.to_dict() == {("doak", APIXABAN): 0.75, ("doak", "B01AF01"): 0.25, ("lipid", "C10AA05"): 1.0}
+    # The add-on for doak pays for 600 SEK, a third of it other drugs; that for lipid for less than its own drugs cost.
+    of_add_on = cost_shares(codes, CONDITIONS, {"doak": 600.0, "lipid": 10.0}).set_index(["condition", "atc"])["share"]
+    assert of_add_on.to_dict() == {("doak", APIXABAN): 0.5, ("doak", "B01AF01"): 1 / 6, ("lipid", "C10AA05"): 1.0}
 
 
 def test_at_new_prices_only_the_code_and_only_since():
@@ -173,6 +176,7 @@ def test_nobody_loses_more_than_the_cap_on_the_same_budget(two_tables, cap):
     free, found = (phase_in(old, new, data, ALPHA, years=3, cap=c) for c in (None, cap))
     assert free.yearly_change.min() < -1.5
     assert (found.reimbursement_ore.sum(axis=1) == found.old.budget_ore).all()
+    np.testing.assert_allclose(found.yearly_change[found.held_up], -cap, atol=1e-4)
     assert found.yearly_change.min() >= -cap - 1e-4
     assert found.held_up.any()
     frame = found.to_frame()
