@@ -20,7 +20,7 @@ from lakemedelsmodell.amounts import AmountTable, published_table
 from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.settlement import unscaled_reimbursement
+from lakemedelsmodell.settlement import pay_per_month, pooled_cost, unscaled_reimbursement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +93,7 @@ WARNINGS = {
                         "per listed month). Add-ons that simply add up overpay those who hold few conditions, and a "
                         "table with amounts below 0 can hardly be paid.",
     "borrowed_cells": "{model}: {source}.",
+    "left_out": "{said}",
 }
 """What a reader should know before relying on the numbers, by kind; the report says the same in its language."""
 
@@ -208,6 +209,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     from lakemedelsmodell.data.flags import build_cohort, code_summary, dispensings_outside
     from lakemedelsmodell.data.tables import default_period
     from lakemedelsmodell.measures.comparison import compare
+    from lakemedelsmodell.models import fit_models
 
     conditions = condition_set(settings.condition_set)
     period, partial = (_chosen(settings.period, half_year) if settings.period else default_period(half_year))
@@ -223,9 +225,9 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     progress("fitting the models")
     published = published_table(_published_year(settings, period))
     models = _models(published, conditions)
-    tables = {m.name: replace(m.fit(fitted, alpha).rounded(),
-                              valid_from=published.valid_from if m.name == published.model else period.start)
-              for m in models}
+    payers, left_out = fit_models(models, fitted, paid, alpha)
+    tables = {name: replace(table, valid_from=published.valid_from if name == published.model else period.start)
+              for name, table in payers.items() if isinstance(table, AmountTable)}
 
     progress("settling the centres and measuring the spread")
     published_sek = float(unscaled_reimbursement(published, paid.totals()).sum())
@@ -261,7 +263,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         "settings": settings.model_dump(mode="json") | {"condition_set": conditions.name, "period": str(period)},
         "totals": totals,
         "found": list(half_year.found),
-        **_said([*plan.warnings, *_warnings(comparison)]),
+        **_said([*plan.warnings, *_warnings(comparison), *(warned("left_out", said=said) for said in left_out)]),
         "models": _models_dict(comparison, {m.name: m.role for m in models}, _chance(comparison, paid, alpha),
                                paid.centres),
         "contrasts": [asdict(c) for c in comparison.contrasts],
@@ -388,11 +390,20 @@ def _published_year(settings: Settings, period: Period) -> int:
 
 
 def _models(published: AmountTable, conditions: ConditionSet) -> list[Any]:
-    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
+    from lakemedelsmodell.models import (
+        AgeSex,
+        AgeSexCni,
+        AgeSexPool,
+        ChronicConditions,
+        ChronicPool,
+        Flat,
+        PublishedAgeSex,
+    )
 
     assert published.valid_from is not None
     return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(),
-            ChronicConditions("dispensed", conditions.name), ChronicConditions("listed", conditions.name)]
+            ChronicConditions("dispensed", conditions.name), ChronicConditions("listed", conditions.name),
+            AgeSexCni(), AgeSexPool(), ChronicPool("dispensed", conditions.name)]
 
 
 def _beside(period: Period) -> Period | None:
@@ -417,19 +428,23 @@ def _totals(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[str, A
 def _chance(comparison: Comparison, cohort: Cohort, alpha: float) -> dict[str, dict[str, Any]]:
     """What part of each model's spread is chance: noise floor, true SD, mean reliability of a centre's net, the parts.
 
-    The floor is that of the best predictor among the models, and the same for all.
+    The floor is that of the best predictor among the models, and the same for all that leave the same cost to chance:
+    a pool takes the dearest cost, and with it chance, off the centres.
     """
-    from lakemedelsmodell.measures.noise import noise_floor
+    from lakemedelsmodell.measures.noise import NoiseFloor, noise_floor
     from lakemedelsmodell.measures.true_spread import spread_parts, true_spread
 
-    def per_month(table: AmountTable) -> np.ndarray:
-        return table.per_month(cohort.cell, cohort.flags[table.rule] if table.rule else None)
+    def floor_under(threshold: float | None) -> NoiseFloor:
+        alike = [name for name, table in comparison.tables.items() if table.pool_threshold == threshold]
+        best = comparison.tables[max(alike, key=lambda model: comparison.fits[model].r2)]
+        left = cohort if threshold is None else replace(cohort, cost=cohort.cost - pooled_cost(cohort, threshold))
+        return noise_floor(left, pay_per_month(best.unrounded or best, cohort) / alpha, alpha)
 
-    best = comparison.tables[max(comparison.fits, key=lambda model: comparison.fits[model].r2)]
-    floor = noise_floor(cohort, per_month(best.unrounded or best) / alpha, alpha)
+    floors = {threshold: floor_under(threshold) for threshold in {t.pool_threshold for t in comparison.tables.values()}}
     found = {}
-    for name, settlement in comparison.settlements.items():
-        true = true_spread(settlement, cohort, settlement.phi * per_month(comparison.tables[name]))
+    for name, table in comparison.tables.items():
+        floor = floors[table.pool_threshold]
+        true = true_spread(comparison.settlements[name], cohort, comparison.paid_per_month[name])
         found[name] = {"noise_floor": floor.floor, "true_sd": true.true_sd, "reliability": true.mean_reliability,
                        "spread_parts": spread_parts(true, floor).to_dict("records")}
     return found
@@ -526,6 +541,8 @@ def _conditions_dict(conditions: ConditionSet, cohort: Cohort) -> list[dict[str,
 
 
 def _examples(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
+    """The worked examples under every model whose table says all a person brings (a pool or a centre's need does not)."""
+    tables = {name: t for name, t in tables.items() if t.pool_threshold is None and t.per_cni is None}
     found = []
     for who, (age, sex, held) in EXAMPLES.items():
         by_model = {}
@@ -555,7 +572,8 @@ def _warnings(comparison: Comparison) -> list[Warned]:
     if empty := int((listed == 0).sum()):
         found.append(warned("empty_centres", centres=empty))
     for name, table in comparison.tables.items():
-        if below := int((table.cells < 0).sum()):
+        adds_up = table.conditions and table.pool_threshold is None
+        if adds_up and (below := int((table.cells < 0).sum())):
             found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
                                 lowest=f"{np.nanmin(table.cells):.2g}"))
         if "nobody was listed" in table.source:

@@ -49,6 +49,8 @@ class Comparison:
         Predictive ratios, one row per model and group (:func:`~.groups.predictive_ratios`).
     calibrations : mapping, model → Calibration
         Of Ĉ by its deciles; empty where not asked for.
+    paid_per_month : mapping, model → float64, shape (n,)
+        SEK per listed month that each row of the cohort was paid, φ and pool included.
     """
 
     tables: Mapping[str, AmountTable]
@@ -59,6 +61,7 @@ class Comparison:
     contrasts: tuple[Contrast, ...]
     groups: pd.DataFrame
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    paid_per_month: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -172,5 +175,5 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
                         for m, a in contrasts),
         groups=predictive_ratios(cohort, paid, cost_responsibility,
                                  chain(groups(cohort), outside_groups_of(cohort) if outside_groups else ())),
-        calibrations=calibrations,
+        calibrations=calibrations, paid_per_month=paid,
     )
