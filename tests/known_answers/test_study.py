@@ -106,7 +106,8 @@ def test_style_is_what_a_twin_without_style_would_not_cost(skane, plan, style):
     slope, _ = np.polyfit(s, difference, 1)
     left = difference - np.polyval(np.polyfit(s, difference, 1), s)
     error = left.std(ddof=2) / (s.std() * np.sqrt(len(s)))
-    assert abs(slope - 1) <= 4 * error
+    # The truth takes a year's cost to be gamma-distributed when it works out fees, which is good to some per cent.
+    assert abs(slope - 1) <= 0.06 + 4 * error
     assert error < 0.08
 
 

@@ -17,8 +17,8 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.run import MANIFEST, to_json, versions
 from lakemedelsmodell.simulation.scenario import Scenario
-from lakemedelsmodell.study.grid import Grid, GridResult, run_grid
-from lakemedelsmodell.study.studies import Study, study, whole
+from lakemedelsmodell.study.grid import Grid, GridResult, grid_tasks, run_grid
+from lakemedelsmodell.study.studies import Study, study, study_tasks, whole
 from lakemedelsmodell.study.verdict import Rule
 
 SCHEMA_VERSION = 1
@@ -47,6 +47,9 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
         raise UserError("Give the name of a world (or several), or --grid FILE.")
     if not 0 < scale <= 10:
         raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
+    study_tasks(worlds, replicates, scale)  # what cannot be is said before anything is written
+    if grid is not None:
+        grid_tasks(grid, replicates, scale)
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / ("study" if len(worlds) != 1 else f"study_{worlds[0].name}") if out is None else out
     _check(folder)

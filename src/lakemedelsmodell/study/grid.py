@@ -173,20 +173,24 @@ def run_grid(grid: Grid, *, replicates: int = 1, scale: float = 1.0, workers: in
 
     Raises UserError for a path that is no parameter of the world, or a value it cannot have.
     """
-    if replicates < 1:
-        raise UserError(f"{replicates} replicates are none. Ask for 1 or more.")
-    world = load_scenario(grid.world)
-    points = design(grid)
-    tasks = []
-    for point in points:
-        scenario, size = changed(world, grid.dimension, point["values"])
-        tasks += [Task(scenario, world.seed + r, scale * size, grid.centres) for r in range(replicates)]
+    points, tasks = design(grid), grid_tasks(grid, replicates, scale)
     done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
     rows = [{"design": point["design"], "varied": point["varied"],
              **{d.name: point["values"].get(d.name, np.nan) for d in grid.dimension},
              **_mapped(done[i * replicates:(i + 1) * replicates]), "replicates": replicates}
             for i, point in enumerate(points)]
     return GridResult(grid, pd.DataFrame(rows))
+
+
+def grid_tasks(grid: Grid, replicates: int, scale: float) -> list[Task]:
+    """Replicate after replicate of point after point; UserError as :func:`run_grid`."""
+    if replicates < 1:
+        raise UserError(f"{replicates} replicates are none. Ask for 1 or more.")
+    world, tasks = load_scenario(grid.world), []
+    for point in design(grid):
+        scenario, size = changed(world, grid.dimension, point["values"])
+        tasks += [Task(scenario, world.seed + r, scale * size, grid.centres) for r in range(replicates)]
+    return tasks
 
 
 def design(grid: Grid) -> list[dict[str, Any]]:

@@ -213,17 +213,23 @@ def study(worlds: Sequence[Scenario], *, replicates: int = 10, scale: float = 1.
 
     Raises UserError for a number of replicates below 1 or a world given twice.
     """
-    if replicates < 1:
-        raise UserError(f"{replicates} replicates are none. Ask for 1 or more.")
-    names = [w.name for w in worlds]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise UserError(f"The world {', '.join(sorted(twice))} is given twice. Give each once.")
     rule = rule or read_rule()
-    tasks = [Task(world, world.seed + r, scale, centres) for world in worlds for r in range(replicates)]
+    tasks = study_tasks(worlds, replicates, scale, centres)
+    names = [world.name for world in worlds]
     done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
     by_world = {name: tuple(done[i * replicates:(i + 1) * replicates]) for i, name in enumerate(names)}
     return Study(by_world, {w.name: w.title for w in worlds},
                  {name: judge(rule, of) for name, of in by_world.items()}, rule)
+
+
+def study_tasks(worlds: Sequence[Scenario], replicates: int, scale: float, centres: int | None = None) -> list[Task]:
+    """Replicate after replicate of world after world; UserError as :func:`study`."""
+    if replicates < 1:
+        raise UserError(f"{replicates} replicates are none. Ask for 1 or more.")
+    names = [world.name for world in worlds]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise UserError(f"The world {', '.join(sorted(twice))} is given twice. Give each once.")
+    return [Task(world, world.seed + r, scale, centres) for world in worlds for r in range(replicates)]
 
 
 def summary(replicates: Sequence[Replicate]) -> pd.DataFrame:

@@ -1,0 +1,101 @@
+"""Studies as a user runs them."""
+
+import csv
+import json
+
+import pytest
+
+SMALL = ("--scale", "0.005", "--replicates", "2")
+
+
+@pytest.fixture(scope="module")
+def studied(command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies") / "two"
+    done = command("study", "random_lists", "flags_misclassified", *SMALL, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_a_study_prints_each_clause_with_its_number(studied):
+    _, said = studied
+    assert "random_lists: undecided (rule 2026-11)" in said
+    assert "flags_misclassified: against" in said
+    assert said.count("chronic brings centres closer than age_sex: upper 95 % limit of Δ: ") == 2
+    assert "manipulation has not been played" in said
+
+
+def test_a_study_s_folder_holds_it_whole(studied):
+    folder, _ = studied
+    assert {p.name for p in folder.iterdir()} == {"study.json", "study.csv", "spread.svg", "truth.svg", "manifest.json",
+                                                  "replicates"}
+    assert len(list((folder / "replicates").iterdir())) == 4
+    results = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert results["schema"] == 1
+    verdict = results["worlds"]["random_lists"]["verdict"]
+    assert {c["name"]: c["holds"] for c in verdict["clauses"]}["pass_through"] is None
+    assert results["worlds"]["random_lists"]["measures"]["chronic"]["pass_through"] == {"mean": None, "mcse": None}
+    with (folder / "study.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) == {"world", "model", "measure", "value", "mcse", "replicates"}
+    assert {row["world"] for row in rows} == {"random_lists", "flags_misclassified"}
+    assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["finished"] is True
+
+
+def test_a_study_goes_on_where_it_stopped_and_comes_to_the_same(command, studied, tmp_path):
+    folder, _ = studied
+    kept = sorted((folder / "replicates").iterdir())
+    once = {name: (folder / name).read_bytes() for name in ("study.json", "study.csv", "spread.svg", "truth.svg")}
+    stamps = {p: p.stat().st_mtime_ns for p in kept[1:]}
+    kept[0].unlink()
+    (folder / "study.json").unlink()  # as if it had been broken off
+    done = command("study", "random_lists", "flags_misclassified", *SMALL, "--workers", "1", "--out", folder)
+    assert done.returncode == 0, done.stderr
+    assert {p: p.stat().st_mtime_ns for p in kept[1:]} == stamps
+    assert {name: (folder / name).read_bytes() for name in once} == once
+
+
+def test_a_grid_maps_a_world(command, tmp_path):
+    grid = tmp_path / "grid.toml"
+    grid.write_text('world = "skane_2026h1"\npoints = 4\nlevels = 2\ncentres = 20\n[[dimension]]\nname = "tail"\n'
+                    'path = "prescribing.tail"\nlow = 0.6\nhigh = 1.4\n', encoding="utf-8")
+    out = tmp_path / "out"
+    done = command("study", "--grid", grid, "--scale", "0.01", "--replicates", "1", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "0.6 to 1.4" in done.stdout
+    with (out / "grid.csv").open(encoding="utf-8") as file:
+        assert [row["design"] for row in csv.DictReader(file)] == ["latin_hypercube"] * 4 + ["one_at_a_time"] * 2
+    assert (out / "grid.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert len((out / "flips.csv").read_text(encoding="utf-8").splitlines()) == 1 + 3
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["study"], "--grid FILE"),
+    (["study", "random_list"], "random_lists"),
+    (["study", "random_lists", "--scale", "0"], "scale 0 "),
+    (["study", "random_lists", "--rule", "nowhere.toml"], "nowhere.toml"),
+    (["study", "--grid", "nowhere.toml"], "nowhere.toml"),
+    (["study", "random_lists", "random_lists"], "given twice"),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_a_wrong_call_is_answered_with_what_would_be_right(command, tmp_path, arguments, said):
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_grids_and_rules_are_bad_data(command, tmp_path):
+    grid = tmp_path / "grid.toml"
+    grid.write_text('world = "skane_2026h1"\npoints = 1\n', encoding="utf-8")
+    done = command("study", "--grid", grid, cwd=tmp_path)
+    assert (done.returncode, "dimension" in done.stderr) == (1, True)
+    done = command("study", "random_lists", "--rule", grid, cwd=tmp_path)
+    assert (done.returncode, "spread" in done.stderr) == (1, True)
+
+
+def test_a_folder_of_something_else_is_left_alone(command, tiny_run, tmp_path):
+    before = sorted(tiny_run.rglob("*"))
+    done = command("study", "random_lists", *SMALL, "--out", tiny_run)
+    assert done.returncode == 2
+    assert "was not written by a study" in done.stderr
+    assert sorted(tiny_run.rglob("*")) == before
