@@ -234,7 +234,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
     by_name = {"cost": None, "published": published_sek}
     budget = by_name[settings.budget] if isinstance(settings.budget, str) else settings.budget
     measured = functools.partial(compare, resamples=settings.resamples, seed=settings.seed)
-    comparison = measured(tables, paid, alpha, budget, outside_groups=True, deciles=True)
+    comparison = measured(payers | tables, paid, alpha, budget, outside_groups=True, deciles=True)
 
     beside = []
     if (other := _beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
@@ -394,16 +394,20 @@ def _models(published: AmountTable, conditions: ConditionSet) -> list[Any]:
         AgeSex,
         AgeSexCni,
         AgeSexPool,
+        Boosting,
         ChronicConditions,
         ChronicPool,
+        Count,
         Flat,
+        HighestOnly,
         PublishedAgeSex,
     )
 
     assert published.valid_from is not None
-    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(),
-            ChronicConditions("dispensed", conditions.name), ChronicConditions("listed", conditions.name),
-            AgeSexCni(), AgeSexPool(), ChronicPool("dispensed", conditions.name)]
+    name = conditions.name
+    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), ChronicConditions("dispensed", name),
+            ChronicConditions("listed", name), AgeSexCni(), AgeSexPool(10_000), AgeSexPool(), AgeSexPool(50_000),
+            ChronicPool("dispensed", name), HighestOnly("dispensed", name), Count("dispensed", name), Boosting()]
 
 
 def _beside(period: Period) -> Period | None:
@@ -434,16 +438,25 @@ def _chance(comparison: Comparison, cohort: Cohort, alpha: float) -> dict[str, d
     from lakemedelsmodell.measures.noise import NoiseFloor, noise_floor
     from lakemedelsmodell.measures.true_spread import spread_parts, true_spread
 
-    def floor_under(threshold: float | None) -> NoiseFloor:
-        alike = [name for name, table in comparison.tables.items() if table.pool_threshold == threshold]
-        best = comparison.tables[max(alike, key=lambda model: comparison.fits[model].r2)]
-        left = cohort if threshold is None else replace(cohort, cost=cohort.cost - pooled_cost(cohort, threshold))
-        return noise_floor(left, pay_per_month(best.unrounded or best, cohort) / alpha, alpha)
+    pools = {name: comparison.tables[name].pool_threshold if name in comparison.tables else None
+             for name in comparison.models}
+    best = max((name for name, pool in pools.items() if pool is None), key=lambda model: comparison.fits[model].r2)
+    predicted = comparison.paid_per_month[best] / (comparison.settlements[best].phi * alpha)
 
-    floors = {threshold: floor_under(threshold) for threshold in {t.pool_threshold for t in comparison.tables.values()}}
+    def floor_under(threshold: float | None) -> NoiseFloor:
+        if threshold is None:
+            return noise_floor(cohort, predicted, alpha)
+        below = replace(cohort, cost=cohort.cost - pooled_cost(cohort, threshold))
+        guesses = [predicted * below.cost.sum() / cohort.cost.sum(),
+                   *(pay_per_month(comparison.tables[name], cohort) / alpha
+                     for name, pool in pools.items() if pool == threshold)]
+        missed = [float(((below.cost - guess * cohort.months) ** 2 / cohort.months).sum()) for guess in guesses]
+        return noise_floor(below, guesses[int(np.argmin(missed))], alpha)
+
+    floors = {threshold: floor_under(threshold) for threshold in set(pools.values())}
     found = {}
-    for name, table in comparison.tables.items():
-        floor = floors[table.pool_threshold]
+    for name in comparison.models:
+        floor = floors[pools[name]]
         true = true_spread(comparison.settlements[name], cohort, comparison.paid_per_month[name])
         found[name] = {"noise_floor": floor.floor, "true_sd": true.true_sd, "reliability": true.mean_reliability,
                        "spread_parts": spread_parts(true, floor).to_dict("records")}
@@ -482,11 +495,14 @@ def _persons(comparison: Comparison, centres: pd.DataFrame) -> dict[str, dict[st
 
 def _models_dict(comparison: Comparison, roles: Mapping[str, str], chance: Mapping[str, Mapping[str, Any]],
                  centres: pd.DataFrame) -> dict[str, Any]:
+    import pandas as pd
+
     persons = _persons(comparison, centres)
     found = {}
-    for name, table in comparison.tables.items():
-        settlement = comparison.settlements[name]
-        amounts = table.to_frame()[["kind", "name", "sex", "age_from", "sek_per_month"]]
+    for name, settlement in comparison.settlements.items():
+        columns = ["kind", "name", "sex", "age_from", "sek_per_month"]
+        table = comparison.tables.get(name)
+        amounts = table.to_frame()[columns] if table else pd.DataFrame(columns=columns)
         found[name] = {
             "role": roles[name], "phi": settlement.phi,
             "unscaled": {"reimbursement_sek": float(settlement.unscaled_sek.sum()),
@@ -541,8 +557,9 @@ def _conditions_dict(conditions: ConditionSet, cohort: Cohort) -> list[dict[str,
 
 
 def _examples(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
-    """The worked examples under every model whose table says all a person brings (a pool or a centre's need does not)."""
-    tables = {name: t for name, t in tables.items() if t.pool_threshold is None and t.per_cni is None}
+    """The worked examples under every model whose table says all a person brings; a pool or a centre's need does not."""
+    tables = {name: t for name, t in tables.items()
+              if t.pool_threshold is None and t.per_cni is None and t.kind == "condition"}
     found = []
     for who, (age, sex, held) in EXAMPLES.items():
         by_model = {}
@@ -572,7 +589,7 @@ def _warnings(comparison: Comparison) -> list[Warned]:
     if empty := int((listed == 0).sum()):
         found.append(warned("empty_centres", centres=empty))
     for name, table in comparison.tables.items():
-        adds_up = table.conditions and table.pool_threshold is None
+        adds_up = table.conditions and table.kind == "condition" and table.pool_threshold is None
         if adds_up and (below := int((table.cells < 0).sum())):
             found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
                                 lowest=f"{np.nanmin(table.cells):.2g}"))
