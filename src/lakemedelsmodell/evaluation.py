@@ -557,7 +557,7 @@ def _conditions_dict(conditions: ConditionSet, cohort: Cohort) -> list[dict[str,
 
 
 def _examples(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
-    """The worked examples under every model whose table says all a person brings; a pool or a centre's need does not."""
+    """The worked examples, under every model whose table alone says what a person brings."""
     tables = {name: t for name, t in tables.items()
               if t.pool_threshold is None and t.per_cni is None and t.kind == "condition"}
     found = []
