@@ -1,7 +1,8 @@
 """What a world is expected to give, as a table beside its file: <world>.expected.csv.
 
 ``python -m lakemedelsmodell.study.expected FOLDER [WORLD…]`` draws the worlds anew and writes the tables. Do it when
-the simulator has changed on purpose; a test holds every draw to them.
+the simulator has changed on purpose; a test holds every draw to them. The default world's table is of a run of it, not
+of a study, and is not written here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lakemedelsmodell.simulation.scenario import load_scenario, shipped_scenario
 from lakemedelsmodell.study.studies import study, summary
 
 COLUMNS = ("scale", "seed", "replicates", "model", "measure", "value", "tolerance")
+DEFAULT = "skane_2026h1"
 SIZES = ((0.03, 4), (0.1, 8))
 """(scale, replicates): small for every run of the tests, large for the slow ones."""
 HELD = {
@@ -31,11 +33,11 @@ STANDARD_ERRORS = 4
 SMALLEST_TOLERANCE = 1e-3
 
 
-def expected(world: str, scale: float, replicates: int, *, workers: int = 2) -> pd.DataFrame:
+def expected(world: str, scale: float, replicates: int, *, workers: int = 2, kept: Path | None = None) -> pd.DataFrame:
     """Rows of <world>.expected.csv at one size: means over replicates with ±4 Monte-Carlo standard errors, and the
     verdict (model "verdict": −1 against, 0 undecided, 1 for; each clause 1 holds, 0 fails, empty not known)."""
     scenario = load_scenario(world)
-    done = study([scenario], replicates=replicates, scale=scale, workers=workers)
+    done = study([scenario], replicates=replicates, scale=scale, workers=workers, kept=kept)
     rows = summary(done.replicates[world]).set_index(["model", "measure"])
     found = []
     for model, measure in ((model, measure) for model, held in HELD.items() for measure in held):
@@ -56,7 +58,7 @@ def read_expected(world: str) -> pd.DataFrame:
 
 
 def main(folder: Path, worlds: list[str]) -> None:
-    for world in worlds or shipped_scenarios():
+    for world in worlds or (w for w in shipped_scenarios() if w != DEFAULT):
         print(world, file=sys.stderr, flush=True)
         frame = pd.concat([expected(world, scale, replicates) for scale, replicates in SIZES])
         frame.to_csv(folder / f"{world}.expected.csv", index=False, float_format="%.6g", lineterminator="\n")
