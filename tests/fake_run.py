@@ -107,6 +107,27 @@ CONDITIONS = [
     ("cancer_hormon", "Cancer – hormonell", "Cancer – hormonal", "cancer", ["L02"], 12480, 151, 158, 210),
     ("glaukom", "Glaukom", "Glaucoma", "other", ["S01E"], 3, 64, 66, 77),
 ]
+# persons, and payment less own cost per listed month under today's model
+OUTSIDE = {
+    "drugs:5+": (216217, -169.7),
+    "dose_dispensed:yes": (28713, -287.1),
+    "conditions:0": (951387, 28.2),
+    "conditions:1": (248562, 41.8),
+    "conditions:4+": (73882, -439.6),
+    "prior_cost:none": (910014, 46.3),
+    "prior_cost:10": (142829, -392.8),
+    "prior_cost:unknown": (4762, 19.0),
+    "history:short": (58064, 0.3),
+    "moved:yes": (111929, 0.1),
+    "movers": (10156, -1.2),
+    "part_of_period": (3, 0),
+    "cni:most_deprived_fifth": (292492, -9.8),
+    "operator:public": (673833, 1.2),
+    "operator:private": (763665, -1.1),
+    "rural:yes": (244907, -0.1),
+    "rural:no": (1190323, 0.0),
+    "list_size:1": (180541, 1.2),
+}
 MODELS = ("flat", "age_sex_published", "age_sex", "chronic", "chronic_defended")
 
 
@@ -264,6 +285,46 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
         "chronic": (0.2871, 0.3313, 92.4),
         "chronic_defended": (0.2917, 0.3289, 92.9),
     }
+    shift = {"for": 1.0, "against": -1.0}.get(verdict, 0.0)
+
+    def told(persons: int, gap: float, half: float = 1.0) -> dict[str, Any]:
+        keys = ("ratio", "ci_low", "ci_high", "persons", "under_compensation_sek", "under_ci_low", "under_ci_high")
+        if persons < 5:
+            return dict.fromkeys(keys)
+        ratio = 1 + gap / 75
+        values = (ratio, ratio - 0.02, ratio + 0.02, persons, gap, gap - half, gap + half)
+        return dict(zip(keys, values, strict=True))
+
+    def chance(n: np.ndarray) -> dict[str, Any]:
+        parts = {"noise": 1.44, "lists": 1.0, "true": 2.56}
+        return {"noise_floor": 7.5 if verdict == "undecided" else 1.2, "true_sd": 1.6, "reliability": 0.625,
+                "spread_parts": [{"part": k, "sd": math.sqrt(v), "variance": v} for k, v in parts.items()]}
+
+    def who(m: str) -> dict[str, Any]:
+        """Groups of persons, deciles and public against private under one model."""
+        size = 1.0 if "age_sex" in m else 0.25
+        return {
+            "predictive_ratios": {
+                f"condition:{n}": told(next(c[5] for c in CONDITIONS if c[0] == n), 75 * (r[m] - 1))
+                for n, r in condition_groups.items()
+            }
+            | {f"age:{a:02}-{a + 4:02}": told(5000 + a, 0.1 * a - 5) for a in range(0, 100, 5)}
+            | {"age:>100": told(3, 0)}
+            | {name: told(n, gap * size) for name, (n, gap) in OUTSIDE.items()},
+            "calibration": [
+                dict.fromkeys(("predicted", "actual", "ratio", "ci_low", "ci_high", "persons")) | {"decile": d}
+                if d == 1
+                else {"decile": d, "persons": 9000, "predicted": 20.0 * d + size, "actual": 20.0 * d, "ratio": 1.01,
+                      "ci_low": 0.98, "ci_high": 1.04}
+                for d in range(1, 11)
+            ],
+            "neutrality": {
+                "net": {"difference_sek": shift * (2.5 if "age_sex" in m else -1.25), "ci_low": -1.0, "ci_high": 4.0},
+                "change_from_today": {"difference_sek": 3.75 * (shift or 0.1), "ci_low": 3.75 * shift - 2,
+                                      "ci_high": 3.75 * shift + 2},
+            },
+        }
+
     condition_groups = {
         c[0]: {"age_sex_published": 0.44, "age_sex": 0.46, "chronic": 1.02, "chronic_defended": 0.99, "flat": 0.2}
         for c in CONDITIONS
@@ -355,21 +416,10 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                 if nulls
                 else dict(zip(("r2", "cpm", "mae"), fits[m], strict=True)),
                 "spread": spread(nets[m]),
-                "noise_floor": None,
-                "true_sd": None,
                 "pass_through": None,
                 "rmse_to_ideal": None,
-                "predictive_ratios": {}
-                if nulls
-                else {
-                    f"condition:{n}": {
-                        "ratio": r[m],
-                        "ci_low": r[m] - 0.02,
-                        "ci_high": r[m] + 0.02,
-                        "persons": next(c[5] for c in CONDITIONS if c[0] == n),
-                    }
-                    for n, r in condition_groups.items()
-                },
+                **({"noise_floor": None, "true_sd": None, "predictive_ratios": {}} if nulls else who(m)),
+                **({} if nulls or cohort else chance(nets[m])),
             }
             for i, m in enumerate(models)
         },

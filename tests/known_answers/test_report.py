@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -194,7 +195,7 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
         page.head()["scroll"](caption=""), page.answer(), page.sections()
         used |= page.text.used
     # By names that come from the run.
-    looked_up = ("warnings.", "left_out.", "coverage.", "settings_names.", "settings_values.")
+    looked_up = ("models.", "warnings.", "left_out.", "coverage.", "settings_names.", "settings_values.")
     idle = {key for key in all_texts("sv") if key not in used and not key.startswith(looked_up)}
     # A cohort run never draws these words, but each kind of run has the same ones.
     assert {key for key in idle if not key.startswith(("files.", "cohort.", "simulation."))} == set()
@@ -280,7 +281,7 @@ def test_percent_money_and_small_counts() -> None:
 
 def test_unknown_measures_are_dashes_with_an_explanation(pages: dict[tuple[str, str], str]) -> None:
     assert set(row(pages["nulls", "sv"], "table-measures", "Standardavvikelse")) == {"–"}
-    assert set(row(pages["for", "en"], "table-measures", "Noise floor")) == {"–"}
+    assert set(row(pages["for", "en"], "table-measures", "Distance to the ideal net")) == {"–"}
     assert "An unknown number is never zero." in pages["for", "en"]
 
 
@@ -419,3 +420,96 @@ def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path) -> None:
     edit(folder, {"schema": 2})
     with pytest.raises(UserError, match="has schema 2"):
         render_report(folder, "sv")
+
+
+@pytest.mark.parametrize(
+    ("run", "sv", "en"),
+    [
+        (
+            "for",
+            r"standardavvikelsen ändå vara 1,20 kr per listad månad\. Med dagens modell är den 6,\d\d; då skulle "
+            r"alltså \d\d % av spridningen finnas kvar",
+            r"the standard deviation would still be 1\.20 SEK per listed month",
+        ),
+        (
+            "undecided",
+            r"ändå vara 7,50 kr .* alltså inte större än vad slumpen ensam ger",
+            r"no larger than chance alone gives",
+        ),
+    ],
+)
+def test_how_much_spread_would_remain_if_nobody_differed(
+    pages: dict[tuple[str, str], str], run: str, sv: str, en: str
+) -> None:
+    for lang, pattern in (("sv", sv), ("en", en)):
+        assert re.search(pattern, plain(pages[run, lang])), lang
+    assert row(pages[run, "en"], "table-chance", "Lasting differences") == ["1.60", "51%", "1.60", "51%"]
+    assert 'id="chance"' not in pages["nulls", "en"] + pages["cohort", "en"]
+
+
+def test_who_is_paid_too_little_stands_with_its_interval(pages: dict[tuple[str, str], str]) -> None:
+    cells = row(pages["for", "sv"], "table-groups", "Fem läkemedel eller fler")
+    assert [cell.replace(NARROW, "_") for cell in cells] == [
+        "216_217", "−1,26", "−169,7", "−170,7 till −168,7", "0,43", "−42,4", "−43,4 till −41,4"]
+    assert 'id="groups"' not in pages["nulls", "sv"]
+
+
+def test_a_group_of_too_few_is_named_and_nothing_told(pages: dict[tuple[str, str], str]) -> None:
+    for table, head in (("table-groups", "Listed for part of the period only"), ("table-bands", "100+")):
+        assert row(pages["for", "en"], table, head) == ["&lt;5", *["–"] * 6]
+
+
+@pytest.mark.parametrize(
+    ("run", "sv", "en"),
+    [
+        ("for", "förslaget flyttar pengar till de offentliga", "SEK 3.75 per listed month from private to public"),
+        ("against", "förslaget flyttar pengar till de privata", "SEK 3.75 per listed month from public to private"),
+        ("undecided", "så det går inte att säga att förslaget gynnar någondera sidan", "The interval holds zero"),
+    ],
+)
+def test_who_runs_a_centre_is_told_as_the_interval_falls(
+    pages: dict[tuple[str, str], str], run: str, sv: str, en: str
+) -> None:
+    assert sv in plain(pages[run, "sv"]) and en in plain(pages[run, "en"])
+
+
+def test_a_band_of_persons_nobody_may_be_told_of_has_no_amount(folders: dict[str, Path]) -> None:
+    contents = read_run(folders["for"])
+    assert all(math.isnan(contents.cells("chronic")[100, sex]) for sex in "KM")
+    assert not math.isnan(contents.cells("chronic")[95, "K"])
+    assert not math.isnan(contents.cells("age_sex_published")[100, "K"])  # published, so anybody knows it
+
+
+def test_groups_lie_where_their_numbers_say() -> None:
+    from matplotlib.figure import Figure
+
+    words = figures.Words(Numbers("en").number, value="SEK", today="today", proposal="proposal")
+    values = {"today": [[-170, -180, -160], [1, 0, 2]], "proposal": [[-20, -30, -10], [None, None, None]]}
+    (ax,) = figures.group_gaps([("Persons", ["Five drugs", "Moved"], values)], words, Figure(figsize=(7, 3)))
+    today, proposal = (ax.collections[k].get_offsets() for k in (1, 3))
+    assert today[:, 0].tolist() == [-170, 1] and today[0, 1] > today[1, 1]  # the first group at the top
+    assert proposal[0, 0] == -20
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["Five drugs", "Moved"]
+
+
+def test_deciles_show_predicted_less_actual() -> None:
+    from matplotlib.figure import Figure
+
+    words = figures.Words(Numbers("en").number, value="SEK", rank="tenth", today="today", proposal="proposal")
+    points = {"today": [[1, 12, 10, 1.2, 1.1, 1.3]], "proposal": [[10, 90, 100, 0.9, 0.8, 1.0]]}
+    ax = figures.decile_gaps(points, words, ax=Figure().subplots())
+    assert [float(ax.collections[k].get_offsets()[0, 1]) for k in (1, 3)] == [2, -10]
+    ends = ax.collections[0].get_segments()[0][:, 1]
+    assert ends.tolist() == pytest.approx([1, 3])
+
+
+def test_ticks_keep_the_decimals_their_step_needs() -> None:
+    from matplotlib.figure import Figure
+
+    words = figures.Words(Numbers("en").number, value="SEK", today="today", proposal="proposal")
+    values = {"today": [[-10, -12, -6]], "proposal": [[5, 4, 6]]}
+    figure = Figure(figsize=(7, 2))
+    (ax,) = figures.group_gaps([("", ["One"], values)], words, figure)
+    ax.xaxis.set_ticks([-2.5, 0, 2.5])
+    figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_xticklabels()] == [f"{MINUS}2.5", "0.0", "2.5"]

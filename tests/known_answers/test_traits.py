@@ -21,7 +21,10 @@ def person(number, birth="1960-05", died=None):
     return number, "K", birth, died
 
 
-def traits(dispensings=(), *, period=H1, persons=(person("1"),), **tables):
+ONE = (person("1"),)
+
+
+def traits(dispensings=(), *, period=H1, persons=ONE, **tables):
     """Per person: the groups it is in, and its prior cost."""
     year = half_year([bought(on="2026-03-03"), *dispensings], persons=persons, **tables)
     cohort = build_cohort(year, period, NONE, traits=True)

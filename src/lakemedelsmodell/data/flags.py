@@ -229,10 +229,11 @@ def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period
             ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Groups by what no model sees, bool per person, and SEK in the look-back per month listed then, nan for nobody's.
 
-    ``drugs:5+``: that many codes with packages left in the look-back when corrections are deducted; ``dose_dispensed:yes``:
-    any dose-dispensing in it, the nearest the data come to a nursing home; ``moved:yes``: listed at two centres or more in
-    the year before the period; ``history:short``: not listed every day of it. The cost is what the look-back's base drugs
-    came to in the cost base; None where the look-back does not end before the period begins.
+    ``drugs:5+``: so many codes with packages left in the look-back when corrections are deducted;
+    ``dose_dispensed:yes``: any dose-dispensing in it, the nearest the data come to a nursing home; ``moved:yes``:
+    listed at two centres or more in the year before the period; ``history:short``: not listed every day of it. The
+    cost is what the look-back's base drugs came to in the cost base; None where the look-back does not end before the
+    period begins.
     """
     n = int(half_year.persons.count().execute())
     bought = half_year.flags_read.get(("bought", lookback, cost_base))
@@ -251,7 +252,8 @@ def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period
     days_a_month = (lookback.end - lookback.start).days / lookback.n_months
     year = period.before(HISTORY_MONTHS)
     return {
-        f"drugs:{MANY_DRUGS}+": of_all(bought, "drugs") >= MANY_DRUGS, "dose_dispensed:yes": of_all(bought, "dosed") > 0,
+        f"drugs:{MANY_DRUGS}+": of_all(bought, "drugs") >= MANY_DRUGS,
+        "dose_dispensed:yes": of_all(bought, "dosed") > 0,
         "moved:yes": of_all(stay, "moved") > 0, "history:short": of_all(stay, "days") < (year.end - year.start).days,
     }, per_day * days_a_month if lookback.end <= period.start else None
 
@@ -270,7 +272,7 @@ def _bought(half_year: HalfYear, lookback: Period, cost_base: str) -> Table:
 
 
 def _stay(listed: Table, lookback: Period, year: Period) -> Table:
-    """Per person: days listed in the look-back; days listed in the year before the period and whether at several centres."""
+    """Per person: days listed in the look-back; and in the year before the period, and whether at several centres."""
     import ibis
 
     def days(window: Period) -> Column:

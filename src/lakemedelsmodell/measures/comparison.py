@@ -48,7 +48,8 @@ class Comparison:
     groups : DataFrame
         Predictive ratios, one row per model and group (:func:`~.groups.predictive_ratios`).
     calibrations : mapping, model → Calibration
-        Of Ĉ by its deciles; empty where not asked for.
+        By deciles of the cost that is paid for, R/(αe) after φ and rounding, so that all models predict the same sum.
+        Empty where not asked for.
     paid_per_month : mapping, model → float64, shape (n,)
         SEK per listed month that each row of the cohort was paid, φ and pool included.
     """
@@ -132,7 +133,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     contrasts : pairs (model, against); None = those of :data:`CONTRASTS` that both models are there for,
         else every other model against the first
     outside_groups : measure the groups that no model sees, too (:func:`~.groups.outside_groups`)
-    deciles : compare predicted and actual cost by deciles of the predicted, too
+    deciles : set actual cost against the cost that is paid for, by deciles of the latter, too
     resamples, seed : of the BCa intervals
 
     Raises UserError for a contrast with a model that is not there.
@@ -158,7 +159,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
         weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
         settlements[name], fits[name] = settled, fit_measures(weighted, predicted, exposure)
         if deciles:
-            calibrations[name] = calibration(cohort, predicted)
+            calibrations[name] = calibration(cohort, paid[name] / cost_responsibility)
 
     if contrasts is None:
         first, *others = named

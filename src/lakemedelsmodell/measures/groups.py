@@ -136,13 +136,14 @@ def neutrality(net_sek: np.ndarray, months: np.ndarray, operator: np.ndarray) ->
     months : listed months, shape (K,); centres without any are left out
     operator : "public" or "private", shape (K,); any other value is left out
     """
-    mean, variance, df = [], 0.0, -2
+    mean, variance, df = list[float](), 0.0, -2
     for kind in ("public", "private"):
         here = (operator == kind) & (months > 0)
         n, listed = int(here.sum()), float(months[here].sum())
         mean.append(float(net_sek[here].sum()) / listed if n else np.nan)
         variance += mean_variance(net_sek[here] - mean[-1] * months[here], listed)
         df += n
-    difference = mean[0] - mean[1]
+    public, private = mean
+    difference = public - private
     half = half_width(variance, df)
-    return Neutrality(*mean, difference, difference - half, difference + half)
+    return Neutrality(public, private, difference, difference - half, difference + half)

@@ -139,9 +139,10 @@ class Contents:
         """(age_from, sex) → SEK per listed month; nan in bands of too few persons."""
         groups, found = self.results.part("models", model, "predictive_ratios"), {}
         for row in self.amounts(model, "age_sex"):
-            age, band = _number(row.get("age_from")), groups.at(f"age:{row.get('name')}", "persons")
+            age, of_band = _number(row.get("age_from")), groups.part(f"age:{row.get('name')}")
+            band = of_band.at("persons")
             # Of two sexes that share fewer than twice the fewest persons, one has fewer than those.
-            few = model != PUBLISHED and known(band) and band < 2 * FEWEST_PERSONS
+            few = model != PUBLISHED and bool(of_band) and (band is None or band < 2 * FEWEST_PERSONS)
             if not math.isnan(age) and row.get("sex"):
                 found[int(age), row["sex"]] = math.nan if few else _number(row.get("sek_per_month"))
         return found
@@ -158,7 +159,9 @@ class Contents:
 
     def too_few(self, condition: str) -> bool:
         """Whether a condition is held by one to four persons, so that nothing about it may be shown."""
-        return 0 < (self.persons_with(condition) or 0) < FEWEST_PERSONS
+        group = self.results.part("models", PROPOSAL, "predictive_ratios", f"condition:{condition}")
+        hidden = bool(group) and group.at("persons") is None
+        return hidden or 0 < (self.persons_with(condition) or 0) < FEWEST_PERSONS
 
 
 def _rows(path: Path) -> tuple[dict[str, str], ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from io import StringIO
+from textwrap import fill as wrapped
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def _ticks(axis: Any, words: Words) -> None:
     def label(value: float, _position: int | None = None) -> str:
         places = axis.get_majorticklocs()
         step = abs(places[1] - places[0]) if len(places) > 1 else 1
-        return words.number(value, max(0, -int(np.floor(np.log10(step) + 1e-9))) if step else 0)
+        return words.number(value, next((d for d in range(4) if np.isclose(step * 10**d % 1, [0, 1]).any()), 4))
 
     axis.set_major_formatter(FuncFormatter(label))
 
@@ -235,4 +236,55 @@ def calibration(reference: Sequence[float], simulated: Sequence[float], words: W
         axis.set_major_formatter(FuncFormatter(power_of_ten))
         axis.set_minor_formatter(NullFormatter())
     ax.grid(True, axis="both")
+    return ax
+
+
+def group_gaps(panels: Sequence[tuple[str, Sequence[str], Mapping[str, Sequence[Sequence[float]]]]], words: Words,
+               figure: Figure) -> list[Axes]:
+    """Payment less own cost per group under two models, with intervals; a panel per family of groups, stacked.
+
+    Each panel is (title, labels, {"today" and "proposal": (value, low, high) per label}), SEK per listed month. Panels
+    have scales of their own: groups of persons lie an order of magnitude further from zero than groups of centres.
+    """
+    heights = [len(labels) + 1.5 for _, labels, _ in panels]
+    axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
+    width = 26 if figure.get_figwidth() < 5 else 50
+    for ax, (title, labels, values) in zip(axes, panels, strict=True):
+        place = np.arange(len(labels))[::-1]
+        ax.axvline(0, color=INK, lw=0.9, zorder=1)
+        for key, shift, label, inside, edge in (("today", 0.14, words.today, "white", TODAY_COLOUR),
+                                                ("proposal", -0.14, words.proposal, PROPOSAL_COLOUR, PROPOSAL_COLOUR)):
+            gap, low, high = np.array(values[key], dtype=float).T
+            ax.hlines(place + shift, low, high, color=edge, lw=1.4, alpha=0.6, zorder=2)
+            ax.scatter(gap, place + shift, s=26, label=label, facecolors=inside, edgecolors=edge, linewidths=1.2,
+                       zorder=3)
+        ax.set_yticks(place, [wrapped(label, width) for label in labels])
+        ax.set(title=title, ylim=(-0.7, len(labels) - 0.3))
+        ax.grid(True, axis="x")
+        ax.grid(False, axis="y")
+        _ticks(ax.xaxis, words)
+    axes[-1].set_xlabel(words.value)
+    _legend_above(axes[0])
+    return list(axes)
+
+
+def decile_gaps(points: Mapping[str, Sequence[Sequence[float]]], words: Words, *, ax: Axes | None = None) -> Axes:
+    """Predicted less actual cost by decile of predicted cost, SEK per listed month, with intervals.
+
+    ``points``: "today" and "proposal" → (decile, predicted, actual, ratio, ci_low, ci_high) per decile there is.
+    """
+    ax = _axes(ax)
+    ax.axhline(0, color=INK, lw=0.9, zorder=1)
+    for key, shift, label, fill, edge in (("today", -0.12, words.today, "white", TODAY_COLOUR),
+                                          ("proposal", 0.12, words.proposal, PROPOSAL_COLOUR, PROPOSAL_COLOUR)):
+        decile, predicted, actual, _, low, high = np.array(points[key], dtype=float).T
+        ax.vlines(decile + shift, (low - 1) * actual, (high - 1) * actual, color=edge, lw=1.4, alpha=0.6, zorder=2)
+        ax.scatter(decile + shift, predicted - actual, s=26, label=label, facecolors=fill, edgecolors=edge,
+                   linewidths=1.2, zorder=3)
+    ax.set(xticks=range(1, 11), xlim=(0.4, 10.6))
+    ax.set_xlabel(words.rank)
+    ax.set_ylabel(words.value)
+    ax.grid(True, axis="y")
+    _ticks(ax.yaxis, words)
+    _legend_above(ax)
     return ax

@@ -15,10 +15,11 @@ from lakemedelsmodell.report import figures
 from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table, columns
 from lakemedelsmodell.report.contents import DEFENDED, PROPOSAL, PUBLISHED, TODAY, CentreNet, Gaps
 from lakemedelsmodell.report.numbers import DASH, known
+from lakemedelsmodell.report.persons import chance_section, groups_section
 from lakemedelsmodell.report.phrases import DECIDED, Phrases, capital, verdict
 
-SECTIONS = ("compared", "centres", "measures", "examples", "amounts", "beside", "starter", "calibration", "basis",
-            "data", "settings", "glossary")
+SECTIONS = ("compared", "centres", "chance", "groups", "measures", "examples", "amounts", "beside", "starter",
+            "calibration", "basis", "data", "settings", "glossary")
 THEMES = ("diabetes", "cardiovascular", "anticoagulation", "inflammatory", "cancer", "other")
 SHARES = ("within_2pct", "within_5pct", "share_positive")
 
@@ -209,6 +210,12 @@ class Page(Phrases):
         return self.table("table-centres", "centres.table_caption", "centres.col_name",
                           (*self.heads("centres.col_", "months"), *heads[0], *heads[1]),
                           (Row(c.name, cells(c)) for c in shown))
+
+    def chance(self) -> Section | None:
+        return chance_section(self)
+
+    def groups(self) -> Section | None:
+        return groups_section(self)
 
     def measures(self) -> Section:
         t, n, section = self.text, self.number, self._section("measures")

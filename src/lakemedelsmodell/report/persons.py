@@ -1,0 +1,186 @@
+"""Two sections of the page: what part of the spread is chance, and which groups of persons get too little."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from lakemedelsmodell.report import figures
+from lakemedelsmodell.report.blocks import Figure, Row, Section, Table
+from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Gaps
+from lakemedelsmodell.report.numbers import known
+from lakemedelsmodell.report.phrases import capital
+
+if TYPE_CHECKING:
+    from lakemedelsmodell.report.page import Page
+
+BOTH = (("today", TODAY), ("proposal", PROPOSAL))
+PARTS = ("noise", "lists", "true")
+PERSONS = ("drugs:5+", "dose_dispensed:yes", *(f"conditions:{k}" for k in ("0", "1", "2", "3", "4+")),
+           "prior_cost:none", *(f"prior_cost:{k:02d}" for k in range(1, 11)), "prior_cost:unknown",
+           "history:short", "moved:yes", "movers", "part_of_period")
+CENTRES = ("cni:most_deprived_fifth", "operator:public", "operator:private", "rural:yes", "rural:no",
+           *(f"list_size:{k}" for k in range(1, 5)))
+
+
+def chance_section(page: Page) -> Section | None:
+    """How much of the spread would be left if nobody differed."""
+    t, n = page.text, page.number
+    floor = page.results.at("models", TODAY, "noise_floor")
+    sd = {key: page.spread(model) for key, model in BOTH}
+    if not all(map(known, (floor, *sd.values()))):
+        return None
+    section = Section("chance", t.plain("chance.head"))
+    said = [t("chance.floor", floor=n.number(floor, 2))]
+    for key, observed in sd.items():
+        words = {"sd": n.number(observed, 2)}
+        said.append(t(f"chance.{key}", share=n.percent(floor / observed, 0), **words) if floor < observed
+                    else t(f"chance.{key}_all", **words))
+    section.say(t("chance.intro"), Markup(" ").join(said))
+    parts = {key: {str(p.at("part")): p for p in page.results.parts("models", model, "spread_parts")}
+             for key, model in BOTH}
+    if all(set(of) == set(PARTS) for of in parts.values()):
+        section.add("table", _parts(page, parts))
+    reliability = {key: page.results.at("models", model, "reliability") for key, model in BOTH}
+    if all(map(known, reliability.values())):
+        section.say(t("chance.reliability", **{key: n.percent(x, 0) for key, x in reliability.items()}))
+    section.say(t("chance.true"))
+    return section
+
+
+def _parts(page: Page, parts: dict[str, dict[str, Gaps]]) -> Table:
+    t, n = page.text, page.number
+    whole = {key: sum(p.at("variance") for p in of.values()) for key, of in parts.items()}
+    rows = [Row(t.plain(f"chance.part_{part}"), tuple(
+        cell for key, of in parts.items()
+        for cell in (n.number(of[part].at("sd"), 2), n.percent(of[part].at("variance") / (whole[key] or 1), 0))),
+        t.plain(f"chance.part_{part}_note")) for part in PARTS]
+    heads = [page.heads("chance.col_", "sd", "share", group=t.plain(f"centres.col_{key}")) for key, _ in BOTH]
+    return page.table("table-chance", "chance.caption", "chance.part", (*heads[0], *heads[1]), rows,
+                      (t("chance.note"),))
+
+
+def groups_section(page: Page) -> Section | None:
+    """Table and picture of who is paid too little, public against private, and calibration by decile."""
+    t = page.text
+    found = {name: {key: page.results.part("models", model, "predictive_ratios", name) for key, model in BOTH}
+             for name in (*PERSONS, *CENTRES)}
+    told = [name for name, of in found.items() if all(known(x.at("under_compensation_sek")) for x in of.values())]
+    if not told:
+        return None
+    section = Section("groups", t.plain("groups.head"))
+    section.say(t("groups.intro"), _closer(page, [found[name] for name in told]))
+    section.add("figure", _picture(page, {name: found[name] for name in told}))
+    listed = [name for name, of in found.items() if of["today"]]
+    section.add("table", _table(page, "table-groups", "groups.caption", {name: found[name] for name in listed}))
+    bands = {name: {key: page.results.part("models", model, "predictive_ratios", name) for key, model in BOTH}
+             for name in page.results.part("models", TODAY, "predictive_ratios") if name.startswith("age:")}
+    if bands:
+        section.add("details", (t("groups.bands"), _table(page, "table-bands", "groups.caption_bands", bands)))
+    _neutrality(page, section)
+    _deciles(page, section)
+    return section
+
+
+def group_label(page: Page, name: str) -> str:
+    """What readers call a group."""
+    t = page.text
+    family, _, member = name.partition(":")
+    if family == "age":
+        return member.replace("-", "–") if "-" in member else f"{member.removeprefix('>')}+"
+    if family == "prior_cost" and member.isdigit():
+        return t.plain("group.prior_cost", decile=int(member))
+    if family == "conditions":
+        return t.plain({"0": "group.conditions_none", "1": "group.conditions_one"}.get(member, "group.conditions"),
+                       count=member)
+    if family == "list_size":
+        return t.plain("group.list_size", quarter=member)
+    return t.plain(f"group.{family}_{member}" if member and family != "drugs" else f"group.{family}")
+
+
+def _closer(page: Page, found: Sequence[dict[str, Gaps]]) -> Markup:
+    gaps = [{key: abs(x.at("under_compensation_sek")) for key, x in of.items()} for of in found]
+    closer = sum(of["proposal"] < of["today"] for of in gaps)
+    return page.text("groups.closer", closer=page.number.number(closer), all=page.number.number(len(gaps)))
+
+
+def _picture(page: Page, found: dict[str, dict[str, Gaps]]) -> Figure:
+    t = page.text
+    words = figures.Words(page.number.number, value=capital(t.plain("groups.axis")), today=t.plain("centres.today"),
+                          proposal=t.plain("centres.proposal"))
+    panels = []
+    for title, family in (("persons", PERSONS), ("centres", CENTRES)):
+        if names := [name for name in family if name in found]:
+            ends = {key: [[found[name][key].at(k) for k in
+                           ("under_compensation_sek", "under_ci_low", "under_ci_high")] for name in names]
+                    for key, _ in BOTH}
+            labels = [group_label(page, name) for name in names]
+            panels.append((capital(t.plain(f"groups.panel_{title}")), labels, ends))
+    draw = partial(figures.group_gaps, panels, words)
+    rows = sum(len(labels) for _, labels, _ in panels)
+    return page.figure("who-gets-too-little", t.plain("groups.figure_caption"), t.plain("groups.figure_alt"),
+                       1.6 + 0.24 * rows, draw, 1.8 + 0.34 * rows)
+
+
+def _table(page: Page, ident: str, caption: str, found: dict[str, dict[str, Gaps]]) -> Table:
+    n = page.number
+
+    def cells(of: dict[str, Gaps]) -> tuple[str, ...]:
+        persons = of["today"].at("persons")
+        shown = [cell for x in of.values() for cell in (
+            n.number(x.at("ratio"), 2), n.number(x.at("under_compensation_sek"), 1, sign=True),
+            page.range(*(n.number(x.at(k), 1, sign=True) for k in ("under_ci_low", "under_ci_high"))))]
+        return ("<5" if persons is None else n.persons(persons), *shown)
+
+    heads = [page.heads("groups.col_", "cover", "sek", "interval", group=page.text.plain(f"centres.{key}"))
+             for key, _ in BOTH]
+    return page.table(ident, caption, "groups.group", (*page.heads("groups.col_", "persons"), *heads[0], *heads[1]),
+                      (Row(group_label(page, name), cells(of)) for name, of in found.items()),
+                      (page.text("groups.note"),))
+
+
+def _neutrality(page: Page, section: Section) -> None:
+    t, n = page.text, page.number
+    net = {key: page.results.part("models", model, "neutrality", "net") for key, model in BOTH}
+    moved = page.results.part("models", PROPOSAL, "neutrality", "change_from_today")
+    if not all(known(x.at(k)) for x in (*net.values(), moved) for k in ("difference_sek", "ci_low", "ci_high")):
+        return
+
+    def words(found: Gaps) -> dict[str, str]:
+        size = n.number(abs(found.at("difference_sek")), 2)
+        ends = (n.number(found.at(k), 2, sign=True) for k in ("ci_low", "ci_high"))
+        return {"size": size, "interval": page.range(*ends)}
+
+    def holds_zero(found: Gaps) -> bool:
+        return found.at("ci_low") <= 0 <= found.at("ci_high")
+
+    section.add("h3", t("neutral.head"))
+    said = [t("neutral.intro")]
+    for key, found in net.items():
+        way = "higher" if found.at("difference_sek") > 0 else "lower"
+        said.append(t(f"neutral.{key}", way=t.plain(f"neutral.{way}"), **words(found)))
+    section.say(Markup(" ").join(said))
+    to = "public" if moved.at("difference_sek") > 0 else "private"
+    section.say(Markup(" ").join((
+        t("neutral.moved", to=t.plain(f"neutral.to_{to}"), **words(moved)),
+        t("neutral.neither" if holds_zero(moved) else f"neutral.favours_{to}"))))
+
+
+def _deciles(page: Page, section: Section) -> None:
+    t = page.text
+    found = {key: [x for x in page.results.parts("models", model, "calibration") if known(x.at("predicted"))]
+             for key, model in BOTH}
+    if not all(found.values()):
+        return
+    words = figures.Words(page.number.number, value=capital(t.plain("deciles.axis")), rank=t.plain("deciles.rank"),
+                          today=t.plain("centres.today"), proposal=t.plain("centres.proposal"))
+    points = {key: [[x.at(k) for k in ("decile", "predicted", "actual", "ratio", "ci_low", "ci_high")] for x in of]
+              for key, of in found.items()}
+    draw = partial(figures.decile_gaps, points, words)
+    section.add("h3", t("deciles.head"))
+    section.say(t("deciles.intro"))
+    section.add("figure", page.figure("deciles", t.plain("deciles.caption"), t.plain("deciles.alt"), 2.8,
+                                      lambda f: draw(ax=f.subplots()), 3.2))
