@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import t
 
 from cohorts import cohort, random_cohort
+from lakemedelsmodell.evaluation import Settings, evaluate_cohort
 from lakemedelsmodell.measures.groups import groups, neutrality, outside_groups, predictive_ratios, ratio_of_sums
 from lakemedelsmodell.models.named_groups import named_groups
 
@@ -154,3 +155,38 @@ def test_a_centre_without_listed_months_has_no_say():
     operator = np.where(pd.isna(OPERATOR), "public", OPERATOR)
     with_empty = neutrality(np.array([50.0, 30, 10, -10, 0, 0]), months, operator)
     assert with_empty == neutrality(np.array([50.0, 30, 10, -10, 0]), months[:5], operator[:5])
+
+
+@pytest.fixture(scope="module")
+def results():
+    data = about(random_cohort(3, n=600, n_centres=12), operator=["public", "private"] * 6)
+    few, enough = (np.isin(data.person, np.unique(data.person)[:k]) for k in (4, 5))
+    data = replace(data, groups={"few:yes": few, "enough:yes": enough})
+    return data, evaluate_cohort(data, Settings(resamples=100)).results["models"]
+
+
+def test_results_hold_nothing_of_fewer_than_five_persons(results):
+    for model in results[1].values():
+        told = model["predictive_ratios"]
+        assert set(told["few:yes"].values()) == {None}
+        assert told["enough:yes"]["persons"] == 5 and np.isfinite(told["enough:yes"]["under_compensation_sek"])
+
+
+def test_what_is_paid_by_decile_adds_up_to_the_cost(results):
+    data, models = results
+    for model in models.values():
+        deciles = [d for d in model["calibration"] if d["persons"] is not None]
+        assert sum(d["predicted"] * d["listed_months"] for d in deciles) == pytest.approx(data.cost.sum(), rel=1e-6)
+        assert sum(d["actual"] * d["listed_months"] for d in deciles) == pytest.approx(data.cost.sum())
+    assert [d["decile"] for d in models["chronic"]["calibration"]] == list(range(1, 11))
+
+
+def test_the_change_from_today_s_model_is_none_for_itself_and_paired_for_others(results):
+    _, models = results
+    neutral = {name: model["neutrality"] for name, model in models.items()}
+    assert neutral["age_sex"]["change_from_today"]["difference_sek"] == 0
+    change = neutral["chronic"]["change_from_today"]
+    apart = neutral["chronic"]["net"]["difference_sek"] - neutral["age_sex"]["net"]["difference_sek"]
+    assert change["difference_sek"] == pytest.approx(apart)
+    public = models["chronic"]["predictive_ratios"]["operator:public"]["under_compensation_sek"]
+    assert neutral["chronic"]["net"]["public_sek"] == pytest.approx(public, abs=1e-3)
