@@ -81,6 +81,14 @@ def test_conditions_require_and_yield_as_found():
                              [False, False, False, True, True, True]]
 
 
+def test_a_condition_yields_to_one_that_itself_yields():
+    chain = ConditionSet("chain", (Condition("a", include=("A",), yields_to=("b",)),
+                                   Condition("b", include=("B",), yields_to=("c",)), Condition("c", include=("C",))))
+    chain = replace(chain, conditions=chain.conditions[::-1])
+    assert resolved(np.ones((1, 3), dtype=bool), chain).tolist() == [[True, False, False]]
+    assert resolved(np.array([[False, True, True]]), chain).tolist() == [[False, True, False]]
+
+
 def test_the_result_is_the_same_with_any_number_of_threads(skane):
     one, two = (replicate(skane, 1, TINY, centres=20, others=(), workers=n) for n in (1, 2))
     assert json.dumps(one.measures) == json.dumps(two.measures)
