@@ -518,6 +518,8 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
             "unmatched_share_of_cost": 0.41,
         },
     }
+    if kind == "simulation":
+        results["models"]["age_sex_pool"] = results["models"]["age_sex"] | {"role": "competitor", "amounts": []}
     (folder / "results.json").write_text(json.dumps(results, ensure_ascii=False, indent=1), encoding="utf-8")
 
     if kind == "simulation" and not nulls:

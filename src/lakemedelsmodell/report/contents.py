@@ -82,15 +82,21 @@ class Contents:
 
     @property
     def kind(self) -> str:
-        """``simulation``, ``files`` or ``cohort``."""
+        """``simulation``, ``files`` or ``cohort`` (a reduced table, of persons or of sums per centre)."""
         kind = self.results.at("run", "kind")
+        kind = "cohort" if kind == "totals" else kind
         return kind if kind in ("simulation", "files", "cohort") else "files"
 
     @property
     def models(self) -> list[str]:
-        """Models of the run, the known ones first and in the order readers expect."""
+        """Today's model, the proposal and the floor, in the order readers expect; of a reduced table every model."""
         names = list(self.results.part("models"))
-        return [m for m in MODEL_ORDER if m in names] + sorted(m for m in names if m not in MODEL_ORDER)
+        return [m for m in MODEL_ORDER if m in names] + (self.competitors if self.kind == "cohort" else [])
+
+    @property
+    def competitors(self) -> list[str]:
+        """The other ways to share out the same money, in the order of the run."""
+        return [m for m in self.results.part("models") if m not in MODEL_ORDER]
 
     @property
     def payable(self) -> list[str]:

@@ -242,6 +242,16 @@ class Page(Phrases):
              row("unscaled_share", ("unscaled", "spread", "share_positive"), n.percent),
              Row(t.plain("measures.group_later")),
              *(row(k, (k,), decimals(2)) for k in ("noise_floor", "true_sd", "pass_through", "rmse_to_ideal")))))
+        if self.contents.competitors and self.contents.kind != "cohort":
+            shown = (("spread", "sd"), ("noise_floor",), ("spread", "p90_p10"), ("spread", "within_2pct"),
+                     ("fit", "r2"))
+            writes = (decimals(2), decimals(2), decimals(2), n.percent, decimals(3))
+            section.add("table", self.table(
+                "table-competitors", "measures.competitors_caption", "measures.model",
+                self.heads("measures.", "sd", "noise_floor", "p90_p10", "within_2pct", "r2"),
+                (Row(self.model(m), tuple(write(self.results.at("models", m, *path))
+                                          for path, write in zip(shown, writes, strict=True)))
+                 for m in (TODAY, PROPOSAL, *self.contents.competitors)), (t("measures.competitors_note"),)))
         if contrasts := self.results.parts("contrasts"):
             section.add("table", self.table(
                 "table-contrasts", "measures.contrasts_caption", "measures.contrast",
