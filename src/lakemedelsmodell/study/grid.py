@@ -146,7 +146,8 @@ class GridResult:
                     ax.axvline(at, color="tab:red", lw=0.8, ls="--")
                 ax.tick_params(labelsize=7)
         for ax, d in zip(axes[-1], dims, strict=True):
-            ax.set_xlabel(f"{d.name}{f', {d.unit}' if d.unit else ''}", fontsize=8)
+            ax.set_xlabel(f"{d.name}\n{d.unit}", fontsize=7)
+            ax.locator_params(axis="x", nbins=4)
         return figure
 
     def _repr_html_(self) -> str:
