@@ -61,6 +61,9 @@ class Rule(StrEnum):
     dispensed = "dispensed"
 
 
+EXPLAINED = ("age_sex", "chronic", "chronic_defended")
+"""Models that ``explain`` shows beside today's amount unless another is named."""
+
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder with the four tables, or a run folder.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write; an earlier run there is replaced.")]
 Langs = Annotated[Lang, typer.Option(help="Language of the report.")]
@@ -276,7 +279,9 @@ def explain(
     amounts: Annotated[
         Path | None, typer.Option(metavar="FILE", help="amounts.csv of a run; else those of the reference run.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Show this model alone beside today's amount.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Show this model alone beside today's amount; any model of the file.")
+    ] = None,
     lang: Annotated[OneLang, typer.Option(help="Language.")] = OneLang.en,
 ) -> None:
     """One person's monthly reimbursement under each model, as a sum of named parts."""
@@ -529,7 +534,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _amount_tables(file: Path | None, model: str | None) -> list[AmountTable]:
-    """Today's published table first, then the models of the amounts file (or the one asked for)."""
+    """Today's published table first, then the models people ask about, or the one asked for."""
     from lakemedelsmodell import facts
     from lakemedelsmodell.amounts import models_in, published_table, read_amounts
 
@@ -538,7 +543,8 @@ def _amount_tables(file: Path | None, model: str | None) -> list[AmountTable]:
     names = [name for name in models_in(source) if name != today.model]
     if model is not None and model not in (today.model, *names):
         raise unknown_name("model", model, [today.model, *names])
-    return [today, *(read_amounts(source, name) for name in names if model in (None, name))]
+    shown = [model] if model else [name for name in EXPLAINED if name in names] or names
+    return [today, *(read_amounts(source, name) for name in shown if name != today.model)]
 
 
 def _write_frame(frame: pd.DataFrame, out: Path) -> None:

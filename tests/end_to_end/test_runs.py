@@ -23,8 +23,10 @@ def test_a_simulation_writes_the_whole_run_folder(tiny_run):
     found = results(tiny_run)
     assert found["schema"] == 1
     assert found["totals"]["centres"] == 12
-    assert list(found["models"]) == ["flat", "age_sex_published", "age_sex", "chronic", "chronic_defended"]
-    assert found["contrasts"][0]["model"], found["contrasts"][0]["against"] == ("chronic", "age_sex")
+    assert list(found["models"]) == [
+        "flat", "age_sex_published", "age_sex", "chronic", "chronic_defended", "age_sex_cni", "age_sex_pool_10k",
+        "age_sex_pool", "age_sex_pool_50k", "chronic_pool", "highest_only", "count", "boosting"]  # fmt: skip
+    assert (found["contrasts"][0]["model"], found["contrasts"][0]["against"]) == ("chronic", "age_sex")
 
 
 def test_what_files_of_ones_own_cannot_tell_is_null(command, region, tmp_path):
