@@ -173,8 +173,9 @@ def make_plan(period: Period, partial: bool, first_month: date, lookback_months:
 class Evaluation:
     """Everything one evaluation found.
 
-    ``results`` is results.json without ``schema`` and ``run``; ``centres`` and ``amounts`` are the frames
-    of centres.csv and amounts.csv; ``comparison`` holds the settlements of every model.
+    ``results`` is results.json without ``schema`` and ``run``; ``centres``, ``amounts`` and ``coverage`` are
+    the frames of centres.csv, amounts.csv and coverage.csv (which codes no condition or several count, and which
+    list entries match nothing; None of a reduced table); ``comparison`` holds the settlements of every model.
     """
 
     results: dict[str, Any]
@@ -182,6 +183,7 @@ class Evaluation:
     tables: Mapping[str, AmountTable]
     centres: pd.DataFrame
     amounts: pd.DataFrame
+    coverage: pd.DataFrame | None = None
     schema: int = SCHEMA_VERSION
 
     def to_frame(self) -> pd.DataFrame:
@@ -274,7 +276,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         "examples": _examples(tables),
         "coverage": _coverage(conditions, codes),
     }
-    return Evaluation(results, comparison, tables, _centres_frame(comparison, paid.centres), _amounts_frame(tables))
+    return Evaluation(results, comparison, tables, _centres_frame(comparison, paid.centres), _amounts_frame(tables),
+                      _coverage_frame(conditions, codes))
 
 
 def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
@@ -572,6 +575,15 @@ def _examples(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
                 for a, b in zip(en.parts, sv.parts, strict=True)]}
         found.append({"who": who, "age": age, "sex": sex, "conditions": list(held), "models": by_model})
     return found
+
+
+def _coverage_frame(conditions: ConditionSet, codes: pd.DataFrame) -> pd.DataFrame:
+    """Codes and list entries that do not meet; rows and cost are not told of a code dispensed fewer than five times."""
+    from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+
+    found = conditions.coverage(codes[["atc", "rows", "cost_sek"]]).to_frame()
+    few = found["rows"] < FEWEST_PERSONS
+    return found.assign(rows=found["rows"].mask(few), cost_sek=found["cost_sek"].mask(few).round(2))
 
 
 def _coverage(conditions: ConditionSet, codes: pd.DataFrame) -> dict[str, Any]:

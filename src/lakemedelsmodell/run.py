@@ -155,6 +155,8 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
     (stage / "results.json").write_text(to_json(results), encoding="utf-8")
     evaluation.centres.to_csv(stage / "centres.csv", index=False, lineterminator="\n")
     evaluation.amounts.to_csv(stage / "amounts.csv", index=False, lineterminator="\n")
+    if evaluation.coverage is not None:
+        evaluation.coverage.to_csv(stage / "coverage.csv", index=False, lineterminator="\n")
     if report:
         progress("writing the report")
         report(stage, langs)

@@ -1,4 +1,4 @@
-"""One run of the default world gives the results that lie with the reference report, at two sizes."""
+"""One run of the default world gives the results that lie beside it in simulations/, at two sizes."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 import lakemedelsmodell as lm
 
-EXPECTED = pd.read_csv(Path(__file__).resolve().parents[2] / "reports" / "skane_2026h1" / "expected.csv")
+EXPECTED = pd.read_csv(Path(__file__).resolve().parents[2] / "simulations" / "skane_2026h1.expected.csv")
 
 
 def found(scale: float, seed: int) -> pd.Series:

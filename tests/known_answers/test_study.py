@@ -255,7 +255,7 @@ def test_a_rule_of_one_s_own(tmp_path):
     text = (read_rule_text()).replace("margin = -0.05", "margin = -0.9")
     own.write_text(text, encoding="utf-8")
     assert read_rule(own).pass_through.margin == -0.9
-    own.write_text(text.replace("[groups]", "[groups]\nshare = 1"), encoding="utf-8")
+    own.write_text(text.replace("\n[groups]\n", "\n[groups]\nshare = 1\n"), encoding="utf-8")
     with pytest.raises(DataError, match="groups.share"):
         read_rule(own)
     with pytest.raises(UserError, match="no rule"):
