@@ -303,7 +303,8 @@ class AmountTable:
 
             ax = plt.subplots()[1]
         for s, (sex, style) in enumerate(zip(("Women", "Men"), ("-", "--"), strict=True)):
-            ax.plot(BAND_FROM, self.cells[:, s], style, drawstyle="steps-post", label=sex)
+            amounts = np.append(self.cells[:, s], self.cells[-1, s])
+            ax.plot([*BAND_FROM, BAND_FROM[-1] + 5], amounts, style, drawstyle="steps-post", label=sex)
         ax.set(xlabel="Age", ylabel="SEK per listed month", title=self.model, ylim=(0, None))
         ax.legend(frameon=False)
         return ax
