@@ -604,7 +604,7 @@ def _warnings(comparison: Comparison) -> list[Warned]:
         adds_up = table.conditions and table.kind == "condition" and table.pool_threshold is None
         if adds_up and (below := int((table.cells < 0).sum())):
             found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
-                                lowest=f"{np.nanmin(table.cells):.2g}"))
+                                lowest=f"−{-np.nanmin(table.cells):.2g}"))
         if "nobody was listed" in table.source:
             found.append(warned("borrowed_cells", model=name, source=table.source))
     return found
