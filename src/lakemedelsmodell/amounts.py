@@ -340,12 +340,16 @@ def _as_date(value: object) -> date | None:
     return date.fromisoformat(text) if text and text not in ("nan", "NaT", "None") else None
 
 
-def write_amounts(tables: Sequence[AmountTable], path: str | Path) -> None:
-    """Write several models' amounts to one amounts.csv."""
+def amounts_frame(tables: Iterable[AmountTable]) -> pd.DataFrame:
+    """Several models' amounts below each other, columns :data:`AMOUNT_COLUMNS`."""
     import pandas as pd
 
-    frames = [t.to_frame().astype(object) for t in tables]
-    pd.concat(frames, ignore_index=True).to_csv(path, index=False)
+    return pd.concat([t.to_frame().astype(object) for t in tables], ignore_index=True)
+
+
+def write_amounts(tables: Sequence[AmountTable], path: str | Path) -> None:
+    """Write several models' amounts to one amounts.csv."""
+    amounts_frame(tables).to_csv(path, index=False)
 
 
 def _read_rows(path: Path) -> tuple[pd.DataFrame, bool]:

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.amounts import AmountTable, published_table
+from lakemedelsmodell.amounts import AmountTable, amounts_frame, published_table
 from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.errors import UserError
@@ -276,8 +276,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         "examples": _examples(tables),
         "coverage": _coverage(conditions, codes),
     }
-    return Evaluation(results, comparison, tables, _centres_frame(comparison, paid.centres), _amounts_frame(tables),
-                      _coverage_frame(conditions, codes))
+    return Evaluation(results, comparison, tables, _centres_frame(comparison, paid.centres),
+                      amounts_frame(tables.values()), _coverage_frame(conditions, codes))
 
 
 def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
@@ -299,7 +299,8 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
         "models": _models_dict(comparison, {m.name: m.role for m in models}, {}, cohort.centres),
         "contrasts": [asdict(c) for c in comparison.contrasts],
     }
-    return Evaluation(results, comparison, tables, _centres_frame(comparison, cohort.centres), _amounts_frame(tables))
+    return Evaluation(results, comparison, tables, _centres_frame(comparison, cohort.centres),
+                      amounts_frame(tables.values()))
 
 
 def evaluate_totals(totals: Totals, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
@@ -620,9 +621,3 @@ def _centres_frame(comparison: Comparison, centres: pd.DataFrame) -> pd.DataFram
     names = by_id["name"] if "name" in by_id else by_id.index.to_series()
     frame.insert(1, "name", frame["centre_id"].map(names))
     return frame
-
-
-def _amounts_frame(tables: Mapping[str, AmountTable]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([t.to_frame().astype(object) for t in tables.values()], ignore_index=True)
