@@ -10,16 +10,18 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.amounts import AmountTable, amounts_frame, published_table
 from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.data.periods import Period, add_months
-from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.settlement import pay_per_month, pooled_cost, unscaled_reimbursement
 
 if TYPE_CHECKING:
@@ -96,6 +98,28 @@ WARNINGS = {
     "left_out": "{said}",
 }
 """What a reader should know before relying on the numbers, by kind; the report says the same in its language."""
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+def read_checked(model: type[Checked], place: Path | Traversable, absent: str, remedy: str) -> Checked:
+    """A TOML file as the pydantic model it must fit.
+
+    Raises UserError (``absent``) without the file, DataError (with ``remedy``) for every key that is wrong.
+    """
+    import tomllib
+
+    try:
+        return model.model_validate(tomllib.loads(place.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(absent) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(Problem(str(place), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
+    except ValidationError as error:
+        raise DataError([Problem(str(place), e["msg"], remedy, column=".".join(map(str, e["loc"])),
+                                 value=None if isinstance(e["input"], dict) else str(e["input"]))
+                         for e in error.errors()]) from None
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import (
     Evaluation,
     Progress,
@@ -30,6 +29,7 @@ from lakemedelsmodell.evaluation import (
     evaluate_cohort,
     evaluate_totals,
     quiet,
+    read_checked,
 )
 
 if TYPE_CHECKING:
@@ -54,23 +54,10 @@ class RunResult:
 
 def read_settings(path: Path | None) -> Settings:
     """Settings from a TOML file; DataError names the key that is wrong."""
-    import tomllib
-
     if path is None:
         return Settings()
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"There is no settings file {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(Problem(str(path), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
-    try:
-        settings = Settings(**raw)
-    except ValidationError as error:
-        known = ", ".join(Settings.model_fields)
-        raise DataError([
-            Problem(str(path), e["msg"], f"Known settings: {known}.", column=".".join(map(str, e["loc"])),
-                    value=str(e["input"])) for e in error.errors()]) from None
+    settings = read_checked(Settings, path, f"There is no settings file {path}.",
+                            f"Known settings: {', '.join(Settings.model_fields)}.")
     beside = path.parent / settings.condition_set
     return settings.model_copy(update={"condition_set": str(beside)}) if beside.is_file() else settings
 

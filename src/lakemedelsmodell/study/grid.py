@@ -5,7 +5,6 @@ A Latin hypercube varies all parameters at once, one-at-a-time levels show each 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -17,8 +16,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.errors import DataError, Problem, UserError
-from lakemedelsmodell.evaluation import Progress, quiet
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation import Progress, quiet, read_checked
 from lakemedelsmodell.simulation.scenario import Scenario, load_scenario
 from lakemedelsmodell.study.replicate import Replicate
 from lakemedelsmodell.study.studies import Kept, Task, run_tasks
@@ -157,15 +156,8 @@ class GridResult:
 def read_grid(path: Path | None = None) -> Grid:
     """A grid from a TOML file; None = the packaged one. UserError or DataError names what is wrong."""
     place = resources.files("lakemedelsmodell.simulations").joinpath("grid.toml") if path is None else path
-    try:
-        return Grid.model_validate(tomllib.loads(place.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"There is no grid {path}. Give a TOML file such as simulations/grid.toml.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(Problem(str(path), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
-    except ValidationError as error:
-        raise DataError([Problem(str(path), e["msg"], "Compare with the packaged simulations/grid.toml.",
-                                 column=".".join(map(str, e["loc"]))) for e in error.errors()]) from None
+    return read_checked(Grid, place, f"There is no grid {path}. Give a TOML file such as simulations/grid.toml.",
+                        "Compare with the packaged simulations/grid.toml.")
 
 
 def run_grid(grid: Grid, *, replicates: int = 1, scale: float = 1.0, workers: int = 2, kept: Path | None = None,

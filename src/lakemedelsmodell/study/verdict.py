@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.evaluation import read_checked
 from lakemedelsmodell.study.replicate import Replicate
 
 Decision = Literal["for", "against", "undecided"]
@@ -114,15 +113,9 @@ class Verdict:
 def read_rule(path: Path | None = None) -> Rule:
     """The rule of a TOML file; None = the packaged one. DataError names what is wrong in it."""
     place = resources.files("lakemedelsmodell.simulations").joinpath("verdict.toml") if path is None else path
-    try:
-        return Rule.model_validate(tomllib.loads(place.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"There is no rule {path}. Give a TOML file, or leave it out for the packaged rule.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(Problem(str(path), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
-    except ValidationError as error:
-        raise DataError([Problem(str(path), e["msg"], "Compare with the packaged simulations/verdict.toml.",
-                                 column=".".join(map(str, e["loc"]))) for e in error.errors()]) from None
+    return read_checked(Rule, place,
+                        f"There is no rule {path}. Give a TOML file, or leave it out for the packaged rule.",
+                        "Compare with the packaged simulations/verdict.toml.")
 
 
 def judge(rule: Rule, replicates: Sequence[Replicate]) -> Verdict:
