@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lakemedelsmodell.cli import summary
+from lakemedelsmodell.cli.printing import summary
 
 PROJECT = Path(__file__).resolve().parents[1]
 REFERENCE = PROJECT / "reports" / "skane_2026h1"

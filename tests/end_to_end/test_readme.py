@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-from lakemedelsmodell.cli import summary
+from lakemedelsmodell.cli.printing import summary
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
