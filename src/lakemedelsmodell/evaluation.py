@@ -10,18 +10,16 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.amounts import AmountTable, amounts_frame, published_table
 from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.data.periods import Period, add_months
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.settlement import pay_per_month, pooled_cost, unscaled_reimbursement
 
 if TYPE_CHECKING:
@@ -43,6 +41,9 @@ def quiet(what: str) -> None:
 SCHEMA_VERSION = 1
 TODAY = "age_sex"
 """Today's model on the same data: what a change is a change from."""
+TAKEN_APART = ("age_sex_published", "age_sex", "age_sex_pool", "chronic", "chronic_defended", "chronic_pool",
+               "chronic_nonnegative")
+"""Models whose payments to each centre are shown amount by amount."""
 MIN_CENTRES = 10
 MIN_LOOKBACK_MONTHS = 6
 """With a shorter look-back before the fit period, amounts are fitted on the paid period instead."""
@@ -98,28 +99,6 @@ WARNINGS = {
     "left_out": "{said}",
 }
 """What a reader should know before relying on the numbers, by kind; the report says the same in its language."""
-
-
-Checked = TypeVar("Checked", bound=BaseModel)
-
-
-def read_checked(model: type[Checked], place: Path | Traversable, absent: str, remedy: str) -> Checked:
-    """A TOML file as the pydantic model it must fit.
-
-    Raises UserError (``absent``) without the file, DataError (with ``remedy``) for every key that is wrong.
-    """
-    import tomllib
-
-    try:
-        return model.model_validate(tomllib.loads(place.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(absent) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(Problem(str(place), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
-    except ValidationError as error:
-        raise DataError([Problem(str(place), e["msg"], remedy, column=".".join(map(str, e["loc"])),
-                                 value=None if isinstance(e["input"], dict) else str(e["input"]))
-                         for e in error.errors()]) from None
 
 
 @dataclass(frozen=True)
@@ -197,9 +176,10 @@ def make_plan(period: Period, partial: bool, first_month: date, lookback_months:
 class Evaluation:
     """Everything one evaluation found.
 
-    ``results`` is results.json without ``schema`` and ``run``; ``centres``, ``amounts`` and ``coverage`` are
-    the frames of centres.csv, amounts.csv and coverage.csv (which codes no condition or several count, and which
-    list entries match nothing; None of a reduced table); ``comparison`` holds the settlements of every model.
+    ``results`` is results.json without ``schema`` and ``run``; ``centres``, ``amounts``, ``coverage`` and
+    ``contributions`` are the frames of centres.csv, amounts.csv, coverage.csv (which codes no condition or several
+    count, and which list entries match nothing) and contributions.csv (what each centre's reimbursement is made of),
+    the last two None of a reduced table; ``comparison`` holds the settlements of every model.
     """
 
     results: dict[str, Any]
@@ -208,6 +188,7 @@ class Evaluation:
     centres: pd.DataFrame
     amounts: pd.DataFrame
     coverage: pd.DataFrame | None = None
+    contributions: pd.DataFrame | None = None
     schema: int = SCHEMA_VERSION
 
     def to_frame(self) -> pd.DataFrame:
@@ -301,7 +282,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, progress: 
         "coverage": _coverage(conditions, codes),
     }
     return Evaluation(results, comparison, tables, _centres_frame(comparison, paid.centres),
-                      amounts_frame(tables.values()), _coverage_frame(conditions, codes))
+                      amounts_frame(tables.values()), _coverage_frame(conditions, codes),
+                      _contributions_frame(comparison, tables, paid))
 
 
 def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress: Progress = quiet) -> Evaluation:
@@ -645,3 +627,13 @@ def _centres_frame(comparison: Comparison, centres: pd.DataFrame) -> pd.DataFram
     names = by_id["name"] if "name" in by_id else by_id.index.to_series()
     frame.insert(1, "name", frame["centre_id"].map(names))
     return frame
+
+
+def _contributions_frame(comparison: Comparison, tables: Mapping[str, AmountTable], paid: Cohort) -> pd.DataFrame:
+    """What each centre's reimbursement is made of, under the models of :data:`TAKEN_APART`."""
+    import pandas as pd
+
+    from lakemedelsmodell.measures.contributions import contributions
+
+    return pd.concat([contributions(comparison.settlements[name], tables[name], paid)
+                      for name in TAKEN_APART if name in tables], ignore_index=True)

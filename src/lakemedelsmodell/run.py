@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lakemedelsmodell.data.toml_files import read_checked
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import (
     Evaluation,
@@ -29,7 +30,6 @@ from lakemedelsmodell.evaluation import (
     evaluate_cohort,
     evaluate_totals,
     quiet,
-    read_checked,
 )
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
     evaluation.amounts.to_csv(stage / "amounts.csv", index=False, lineterminator="\n")
     if evaluation.coverage is not None:
         evaluation.coverage.to_csv(stage / "coverage.csv", index=False, lineterminator="\n")
+    if evaluation.contributions is not None:
+        evaluation.contributions.to_csv(stage / "contributions.csv", index=False, lineterminator="\n")
     if report:
         progress("writing the report")
         report(stage, langs)

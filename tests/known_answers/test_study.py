@@ -16,8 +16,10 @@ from lakemedelsmodell.evaluation import make_plan
 from lakemedelsmodell.settlement import settle
 from lakemedelsmodell.simulation import load_scenario, simulate
 from lakemedelsmodell.study import (
+    ManipulationFinding,
     Replicate,
     judge,
+    judge_results,
     read_grid,
     read_rule,
     replicate,
@@ -29,6 +31,7 @@ from lakemedelsmodell.study import (
 from lakemedelsmodell.study.cohorts import resolved, world_cohorts
 from lakemedelsmodell.study.grid import Dimension, Grid, changed, design, sign_change
 from lakemedelsmodell.study.replicate import atc_level_2, pass_through_at_need
+from lakemedelsmodell.study.studies import judge_replicates
 
 STYLELESS = {"price_sd": 0, "volume_sd": 0, "initiation_sd": 0, "initiation_group_sd": 0}
 TINY = 0.01
@@ -230,7 +233,7 @@ def made_up(high=-0.1, pool_high=-0.1, change=0.0, change_low=-0.02, chronic=1.0
     ("groups", None, made_up(chronic=-16.0, persons=10.0)),
 ])
 def test_each_clause_decides(clause, holds, made):
-    verdict = judge(read_rule(), [made])
+    verdict = judge_replicates(read_rule(), [made])
     outcomes = {c.name: c.holds for c in verdict.clauses}
     manipulation = outcomes.pop("manipulation")
     assert manipulation is None  # until it has been played
@@ -247,7 +250,45 @@ def test_more_replicates_tell_pass_through_better():
     rule = read_rule()
     unsure = [made_up(change=x, change_low=-0.5) for x in (-0.06, 0.05)]
     for replicates, outcome in ((unsure, None), (unsure * 40, True)):
-        assert {c.name: c.holds for c in judge(rule, replicates).clauses}["pass_through"] is outcome
+        assert {c.name: c.holds for c in judge_replicates(rule, replicates).clauses}["pass_through"] is outcome
+
+
+@pytest.mark.parametrize(("non_dominated", "decision"), [(True, "for"), (False, "against")])
+def test_played_manipulation_settles_the_last_clause(non_dominated, decision):
+    made = made_up()
+    played = ManipulationFinding("chronic_defended", non_dominated, worst_gain=1.25, rmse_change=0.4)
+    verdict = judge(read_rule(), [made.measures], [made.groups], world="made_up", manipulation=played)
+    assert verdict.decision == decision
+    assert "SEK per listed month: +1.250 (RMSE to the ideal net +0.400)" in str(verdict)
+    other = replace(played, model="chronic")  # the rule asks for the defended version
+    assert judge(read_rule(), [made.measures], [made.groups], world="made_up",
+                 manipulation=other).decision == "undecided"
+
+
+def test_one_half_year_is_judged_but_for_what_only_a_truth_knows():
+    def results(chronic_high, off):
+        contrasts = [{"model": m, "against": a, "log_sd_ratio": -0.2, "ci_low": -0.3, "ci_high": high}
+                     for m, a, high in (("chronic", "age_sex", chronic_high), ("chronic_pool", "age_sex_pool", -0.1))]
+        paid = {"chronic": off, "age_sex": 2.0}
+        return {"contrasts": contrasts, "models": {
+            model: {"predictive_ratios": {"drugs:5+": {"persons": 4000, "under_compensation_sek": sek},
+                                          "tiny": {"persons": None, "under_compensation_sek": None}}}
+            for model, sek in paid.items()}}
+
+    verdict = judge_results(read_rule(), results(-0.05, -5.0), world="2026H1")
+    assert verdict.decision == "undecided"
+    assert {c.name: c.holds for c in verdict.clauses} == {
+        "spread.chronic": True, "spread.chronic_pool": True, "pass_through": None, "groups": True, "manipulation": None}
+    assert "only a simulation knows it" in str(verdict)
+    assert judge_results(read_rule(), results(0.05, -5.0), world="2026H1").decision == "against"
+    worse = judge_results(read_rule(), results(-0.05, -15.0), world="2026H1")
+    assert {c.name: c.number for c in worse.clauses if c.holds is False} == {"groups": pytest.approx(13.0)}
+
+
+def test_a_clause_says_in_how_many_draws_its_models_were_paid():
+    made, without = made_up(), replace(made_up(), measures={"chronic": made_up().measures["chronic"]})
+    said = str(judge_replicates(read_rule(), [made, without, made]))
+    assert "Δ -0.200, 2 of 3 draws" in said
 
 
 def test_a_rule_of_one_s_own(tmp_path):

@@ -4,7 +4,7 @@ from lakemedelsmodell.study.folder import StudyRun, study_run
 from lakemedelsmodell.study.grid import Grid, GridResult, read_grid, run_grid
 from lakemedelsmodell.study.replicate import Replicate, replicate
 from lakemedelsmodell.study.studies import Study, study
-from lakemedelsmodell.study.verdict import Clause, Rule, Verdict, judge, read_rule
+from lakemedelsmodell.verdict import Clause, ManipulationFinding, Rule, Verdict, judge, judge_results, read_rule
 
-__all__ = ["Clause", "Grid", "GridResult", "Replicate", "Rule", "Study", "StudyRun", "Verdict", "judge", "read_grid",
-           "read_rule", "replicate", "run_grid", "study", "study_run"]
+__all__ = ["Clause", "Grid", "GridResult", "ManipulationFinding", "Replicate", "Rule", "Study", "StudyRun", "Verdict",
+           "judge", "judge_results", "read_grid", "read_rule", "replicate", "run_grid", "study", "study_run"]

@@ -19,7 +19,7 @@ from lakemedelsmodell.run import MANIFEST, to_json, versions
 from lakemedelsmodell.simulation.scenario import Scenario
 from lakemedelsmodell.study.grid import Grid, GridResult, grid_tasks, run_grid
 from lakemedelsmodell.study.studies import Study, study, study_tasks, whole
-from lakemedelsmodell.study.verdict import Rule
+from lakemedelsmodell.verdict import Rule
 
 SCHEMA_VERSION = 1
 REPLICATES = "replicates"

@@ -16,8 +16,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lakemedelsmodell import facts
+from lakemedelsmodell.data.toml_files import read_checked
 from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.evaluation import Progress, quiet, read_checked
+from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.simulation.scenario import Scenario, load_scenario
 from lakemedelsmodell.study.replicate import Replicate
 from lakemedelsmodell.study.studies import Kept, Task, run_tasks

@@ -19,7 +19,7 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.run import to_json
 from lakemedelsmodell.study.replicate import Replicate, replicate
-from lakemedelsmodell.study.verdict import Rule, Verdict, judge, read_rule
+from lakemedelsmodell.verdict import Rule, Verdict, judge, read_rule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -219,7 +219,12 @@ def study(worlds: Sequence[Scenario], *, replicates: int = 10, scale: float = 1.
     done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
     by_world = {name: tuple(done[i * replicates:(i + 1) * replicates]) for i, name in enumerate(names)}
     return Study(by_world, {w.name: w.title for w in worlds},
-                 {name: judge(rule, of) for name, of in by_world.items()}, rule)
+                 {name: judge_replicates(rule, of) for name, of in by_world.items()}, rule)
+
+
+def judge_replicates(rule: Rule, replicates: Sequence[Replicate]) -> Verdict:
+    """The verdict on one world."""
+    return judge(rule, [r.measures for r in replicates], [r.groups for r in replicates], world=replicates[0].world)
 
 
 def study_tasks(worlds: Sequence[Scenario], replicates: int, scale: float, centres: int | None = None) -> list[Task]:
