@@ -1,0 +1,125 @@
+"""What a centre's reimbursement is made of: so much for each age and sex, for each condition, from the pool."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.amounts import AmountTable
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.facts import N_CELLS
+from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+from lakemedelsmodell.settlement import Settlement, pooled_cost
+
+FEWEST_AMOUNTS = 5
+"""A row ``few`` merges at least so many amounts. Several models' rows give several equations in the same months: with
+fewer amounts they could be solved for one of them."""
+COLUMNS = ("centre_id", "model", "kind", "name", "sex", "age_from", "listed_months", "sek")
+"""Columns of contributions.csv, in order."""
+
+
+def adds_up(table: AmountTable) -> bool:
+    """Whether what a centre gets is a sum over the table's amounts, but for a pool."""
+    return table.per_cni is None and (table.kind == "condition" or not table.conditions)
+
+
+def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) -> pd.DataFrame:
+    """Each centre's reimbursement as rows that sum to it, to the öre.
+
+    An amount brings φ × amount × listed months of those it is paid for; the pool what :class:`Settlement` says. Öre go
+    to the largest remainders within the centre. What fewer than five persons of a centre stand behind is merged, with
+    the smallest of the others, into one row ``few``, of at least five amounts.
+
+    Parameters
+    ----------
+    settlement : of ``table`` on ``cohort``
+    table : a table whose amounts add up (:func:`adds_up`)
+    cohort : Cohort of the paid period
+
+    Returns
+    -------
+    DataFrame, columns :data:`COLUMNS`: kind ``age_sex``, ``condition``, ``pool`` or ``few``; name, sex and age_from as
+    in amounts.csv; listed_months of those paid for (nan for pool and few); sek over the period.
+
+    Raises UserError for amounts that do not add up.
+    """
+    if not adds_up(table):
+        raise UserError(f"What {table.model} pays a centre is not a sum over its amounts.")
+    K = cohort.n_centres
+    totals = cohort.totals(table.rule)
+    persons = [_persons_by_cell(cohort)]
+    hidden = [_too_few(persons[0])]
+    months, amounts = totals.months_by_cell, table.cells.reshape(-1)
+    if table.conditions:
+        persons.append(_persons_by_condition(cohort, cohort.flags[table.rule or ""]))
+        hidden.append(_too_few(persons[1]))
+        months = np.hstack([months, totals.flagged_months])
+        amounts = np.concatenate([amounts, table.add_ons])
+    ore = 100 * settlement.phi * months * np.nan_to_num(amounts)
+    if settlement.pool_sek is not None and table.pool_threshold is not None:
+        behind = pooled_cost(cohort, table.pool_threshold) > 0
+        persons.append(_stays(cohort, behind)[:, None])
+        few = (persons[-1] > 0) & (persons[-1] < FEWEST_PERSONS)
+        if few.any():  # the pool has but one row of its own kind: let it join amounts that are merged anyway
+            alone = few[:, 0] & ~np.hstack(hidden).any(axis=1)
+            hidden[0] |= alone[:, None] & _smallest(persons[0], np.full(K, FEWEST_AMOUNTS))
+        hidden.append(few)
+        months = np.hstack([months, np.full((K, 1), np.nan)])
+        ore = np.hstack([ore, 100 * settlement.pool_sek[:, None]])
+
+    there, merged = np.hstack(persons) > 0, np.hstack(hidden)
+    shown = np.hstack([there & ~merged, merged.any(axis=1)[:, None]])
+    ore = np.hstack([ore, (ore * merged).sum(axis=1)[:, None]])
+    whole = _to_the_ore(ore, shown, settlement.reimbursement_ore)
+    labels = table.to_frame()[["kind", "name", "sex", "age_from"]].astype(object)
+    labels = labels.where(labels.notna(), None)
+    labels.loc[len(labels)] = ["few", "few", None, None]
+    centre, row = np.nonzero(shown)
+    frame = labels.iloc[row].reset_index(drop=True).assign(
+        centre_id=settlement.centre_ids[centre], model=settlement.model,
+        listed_months=np.hstack([months, np.full((K, 1), np.nan)])[shown], sek=whole[shown] / 100)
+    return frame[list(COLUMNS)]
+
+
+def _persons_by_cell(cohort: Cohort) -> np.ndarray:
+    """Persons per centre and age × sex, shape (K, 42): a row is a person's only one in its centre and band."""
+    K = cohort.n_centres
+    return np.bincount(cohort.centre * np.int64(N_CELLS) + cohort.cell, minlength=K * N_CELLS).reshape(K, N_CELLS)
+
+
+def _persons_by_condition(cohort: Cohort, flags: np.ndarray) -> np.ndarray:
+    """Persons per centre and condition, shape (K, C)."""
+    return np.column_stack([_stays(cohort, on) for on in flags.T])
+
+
+def _stays(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
+    """Distinct persons per centre among rows given as a mask, shape (K,)."""
+    person, centre = cohort.person[rows], cohort.centre[rows]
+    first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)
+    return np.bincount(centre[first], minlength=cohort.n_centres)
+
+
+def _too_few(persons: np.ndarray) -> np.ndarray:
+    """Which amounts of a centre are merged: all with too few persons, and then the smallest of the rest, shape (K, J).
+
+    One with persons enough is always among them, so that enough persons are behind the row however they overlap.
+    """
+    few = ((persons > 0) & (persons < FEWEST_PERSONS)).sum(axis=1)
+    return _smallest(persons, np.where(few > 0, np.maximum(few + 1, FEWEST_AMOUNTS), 0))
+
+
+def _smallest(persons: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """The ``number`` (K,) amounts of each centre that fewest persons, but some, stand behind, shape (K, J)."""
+    order = np.argsort(np.where(persons > 0, persons, np.iinfo(np.int64).max), axis=1, kind="stable")
+    rank = np.argsort(order, axis=1, kind="stable")
+    return (rank < number[:, None]) & (persons > 0)
+
+
+def _to_the_ore(ore: np.ndarray, shown: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Whole öre per row that sum to ``total`` (K,): what is left over goes to the largest remainders, int64 (K, J)."""
+    whole = np.floor(np.where(shown, ore, 0.0))
+    order = np.argsort(np.where(shown, -(ore - whole), np.inf), axis=1, kind="stable")
+    rank = np.argsort(order, axis=1, kind="stable")
+    left = total - whole.sum(axis=1).astype(np.int64)
+    return whole.astype(np.int64) + np.sign(left)[:, None] * (rank < np.abs(left)[:, None])
