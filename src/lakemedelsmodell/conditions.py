@@ -41,11 +41,13 @@ THRESHOLDS = ("min_dates", "min_days_apart", "min_ddd", "min_packages")
 """Rules that count only under ``listed``."""
 
 _WORDS = {
-    "sv": {"dispensed": "Uthämtat i återblicken.", "listed": "Skärpt regel: {}.", "min_dates": "minst {} datum",
+    "sv": {"dispensed": "Uthämtat i återblicken.", "listed": "Skärpt regel: {}.",
+           "listed_only": "Uthämtat i återblicken: {}.", "min_dates": "minst {} datum",
            "min_days_apart": "minst {} dagar mellan första och sista", "min_ddd": "minst {} DDD",
            "min_packages": "minst {} förpackningar", "requires": "Kräver {}.", "yields_to": "Räknas inte bredvid {}.",
            "marker_only": "Redovisas inte själv."},
-    "en": {"dispensed": "Dispensed in the look-back.", "listed": "Defended rule: {}.", "min_dates": "at least {} dates",
+    "en": {"dispensed": "Dispensed in the look-back.", "listed": "Defended rule: {}.",
+           "listed_only": "Dispensed in the look-back: {}.", "min_dates": "at least {} dates",
            "min_days_apart": "at least {} days from first to last", "min_ddd": "at least {} DDD",
            "min_packages": "at least {} packages", "requires": "Requires {}.", "yields_to": "Not counted beside {}.",
            "marker_only": "Never reported itself."},
@@ -170,14 +172,16 @@ class ConditionSet:
     def __getitem__(self, name: str) -> Condition:
         return next(c for c in self.conditions if c.name == name)
 
-    def describe(self, name: str, lang: str) -> str:
-        """The rule of a condition in plain words, ``sv`` or ``en``; its thresholds are those of the rule ``listed``."""
+    def describe(self, name: str, lang: str, rule: str | None = None) -> str:
+        """What makes a condition count in plain words, ``sv`` or ``en``, under one rule or (None) under both."""
         c, words = self[name], _WORDS[lang]
         labels = {column: ", ".join(self[other].label(lang) for other in getattr(c, column))
                   for column in ("requires", "yields_to")}
         thresholds = [words[t].format(f"{value:g}") for t in THRESHOLDS if (value := getattr(c, t)) is not None]
-        sentences = [words["dispensed"] if c.include else "",
-                     words["listed"].format(", ".join(thresholds)) if thresholds else "",
+        strict = ", ".join(thresholds) if rule != "dispensed" else ""
+        only = bool(strict) and rule == "listed"
+        sentences = [words["dispensed"] if c.include and not only else "",
+                     words["listed_only" if only else "listed"].format(strict) if strict else "",
                      words["requires"].format(labels["requires"]) if c.requires else "",
                      words["yields_to"].format(labels["yields_to"]) if c.yields_to else "",
                      words["marker_only"] if c.marker_only else ""]

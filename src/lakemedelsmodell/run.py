@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
-import platform
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from importlib.metadata import version
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lakemedelsmodell.data.toml_files import read_checked
-from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import (
     Evaluation,
     Progress,
@@ -31,11 +19,11 @@ from lakemedelsmodell.evaluation import (
     evaluate_totals,
     quiet,
 )
+from lakemedelsmodell.folders import check_out, file_hashes, plain, staged, to_json, versions, write_manifest
 
 if TYPE_CHECKING:
     from lakemedelsmodell.simulation.scenario import Scenario
 
-MANIFEST = "manifest.json"
 Report = Callable[[Path, Sequence[str]], object]
 """Writes the reports of a run folder in the languages asked for (see ``report.write_reports``)."""
 
@@ -62,83 +50,10 @@ def read_settings(path: Path | None) -> Settings:
     return settings.model_copy(update={"condition_set": str(beside)}) if beside.is_file() else settings
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold: numpy scalars unwrapped, dates as text, unknown (nan) as null."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (np.bool_, np.integer)):
-        return value.item()
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def to_json(value: Any) -> str:
-    """The one way results are written: UTF-8, null for unknown, a line break at the end."""
-    return json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on."""
-    names = ("lakemedelsmodell", "numpy", "scipy", "pandas", "pyarrow", "duckdb", "ibis-framework")
-    return {name: version(name) for name in names} | {"python": platform.python_version()}
-
-
-def file_hashes(path: Path) -> dict[str, str]:
-    """SHA-256 of a file, or of every file of a folder, by relative name."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    hashes = {}
-    for file in files:
-        with file.open("rb") as stream:
-            name = file.name if file == path else file.relative_to(path).as_posix()
-            hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashes
-
-
-def is_run_folder(folder: Path) -> bool:
-    """Whether an earlier run wrote this folder (and it may therefore be replaced)."""
-    try:
-        return "lakemedelsmodell" in json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("versions", {})
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse (UserError) a folder whose content is not a run's, or that holds the run's own input."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file. Choose a folder with --out.")
-    if out.is_dir() and any(out.iterdir()) and not is_run_folder(out):
-        raise UserError(f"{out} is not empty and was not written by a run. "
-                        "Choose another folder with --out; nothing was changed.")
-    for path in inputs:
-        if path.resolve().is_relative_to(out.resolve()):
-            raise UserError(f"{path} lies inside {out}, which the run would replace. Choose another folder with --out.")
-
-
-@contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """A sibling folder to write into that becomes ``out`` when all went well and vanishes otherwise."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    stage = out.parent / f".{out.name}.{os.getpid()}.part"
-    old = out.parent / f".{out.name}.{os.getpid()}.old"
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
-    try:
-        yield stage
-        if out.exists():
-            out.rename(old)
-        stage.rename(out)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
 def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: dict[str, Any], started: datetime,
             clock: float, langs: Sequence[str], report: Report | None, progress: Progress) -> dict[str, Any]:
     """Write everything but the data into the staged folder; the manifest comes last."""
-    results = _plain({"schema": evaluation.schema, "run": {"versions": versions(), **run}, **evaluation.results})
+    results = plain({"schema": evaluation.schema, "run": {"versions": versions(), **run}, **evaluation.results})
     (stage / "results.json").write_text(to_json(results), encoding="utf-8")
     evaluation.centres.to_csv(stage / "centres.csv", index=False, lineterminator="\n")
     evaluation.amounts.to_csv(stage / "amounts.csv", index=False, lineterminator="\n")
@@ -149,12 +64,7 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
     if report:
         progress("writing the report")
         report(stage, langs)
-    (stage / MANIFEST).write_text(to_json({
-        **manifest, "command": ["lakemedelsmodell", *sys.argv[1:]], "started": started.isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - clock, 2),
-        "machine": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
-        "versions": versions(), "outputs": file_hashes(stage),
-    }), encoding="utf-8")
+    write_manifest(stage, started, manifest)
     return results
 
 

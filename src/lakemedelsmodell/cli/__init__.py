@@ -13,6 +13,7 @@ from lakemedelsmodell.errors import UserError
 # isort: off
 # The order of the commands in --help.
 import lakemedelsmodell.cli.tables
+import lakemedelsmodell.cli.publication
 import lakemedelsmodell.cli.runs
 import lakemedelsmodell.cli.extracts
 import lakemedelsmodell.cli.studies

@@ -20,10 +20,15 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 @lru_cache
-def all_texts(lang: str) -> dict[str, Any]:
-    """Dotted key → text (or list of texts) of one language."""
-    source = files("lakemedelsmodell.report") / "texts" / f"{lang}.toml"
+def texts_of(name: str, lang: str) -> dict[str, Any]:
+    """Dotted key → text (or list of texts) of one page in one language; the report's own page has no name."""
+    source = files("lakemedelsmodell.report") / "texts" / f"{name}.{lang}.toml".removeprefix(".")
     return _flat(tomllib.loads(source.read_text(encoding="utf-8")))
+
+
+def all_texts(lang: str) -> dict[str, Any]:
+    """The report's texts, see :func:`texts_of`."""
+    return texts_of("", lang)
 
 
 class Texts:

@@ -15,7 +15,7 @@ from typing import Any
 
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
-from lakemedelsmodell.run import MANIFEST, to_json, versions
+from lakemedelsmodell.folders import MANIFEST, to_json, versions
 from lakemedelsmodell.simulation.scenario import Scenario
 from lakemedelsmodell.study.grid import Grid, GridResult, grid_tasks, run_grid
 from lakemedelsmodell.study.studies import Study, study, study_tasks, whole

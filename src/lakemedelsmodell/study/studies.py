@@ -17,7 +17,7 @@ import pandas as pd
 
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
-from lakemedelsmodell.run import to_json
+from lakemedelsmodell.folders import to_json
 from lakemedelsmodell.study.replicate import Replicate, replicate
 from lakemedelsmodell.verdict import Rule, Verdict, judge, read_rule
 

@@ -1,0 +1,295 @@
+"""The amount table as a region publishes it: one page that says what is paid for whom, as HTML, PDF and XLSX.
+
+The three hold the same :class:`Publication`; the same amounts give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.amounts import COUNTS, AmountTable, read_amounts
+from lakemedelsmodell.conditions import ConditionSet, condition_set
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation import EXAMPLES
+from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS
+from lakemedelsmodell.report.numbers import Numbers
+from lakemedelsmodell.report.texts import texts_of
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+EXAMPLE_DRUGS = 4
+"""Drugs named beside the ATC codes of a condition: those most used."""
+
+
+@dataclass(frozen=True)
+class AddOn:
+    """One add-on: SEK per listed month (nan: none is set), the rule in words, the codes and the drugs they mean."""
+
+    name: str
+    label: str
+    sek: float
+    rule: str = ""
+    codes: str = ""
+    drugs: str = ""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is published of one model, in one language.
+
+    Attributes
+    ----------
+    table : AmountTable
+        SEK per listed month.
+    bands : tuple of (label of the band, SEK per listed month for women, for men)
+    add_ons : tuple of AddOn
+    examples : tuple of (name, tuple of (label, SEK per listed month), total)
+    notes : tuple of str
+        What a reader must know: how add-ons go together, what is paid besides, amounts that are not whole or below 0.
+    origin : tuple of (what, value)
+        Valid from, model, source, condition list, run and signature.
+    """
+
+    lang: str
+    table: AmountTable
+    bands: tuple[tuple[str, float, float], ...]
+    add_ons: tuple[AddOn, ...]
+    examples: tuple[tuple[str, tuple[tuple[str, float], ...], float], ...]
+    notes: tuple[str, ...]
+    origin: tuple[tuple[str, str], ...]
+
+    @property
+    def number(self) -> Numbers:
+        return Numbers(self.lang)
+
+    def text(self, key: str, **values: object) -> str:
+        return texts_of("publication", self.lang)[key].format(**values)
+
+    def kronor(self, sek: float) -> str:
+        """Whole kronor as such, others with öre; a dash where no amount is set."""
+        return self.number.whole_or(sek, 2)
+
+
+def signature(table: AmountTable) -> str:
+    """SHA-256 of the model's rows of amounts.csv: two tables with the same signature pay the same."""
+    rows = table.to_frame().to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    return hashlib.sha256(rows.encode()).hexdigest()
+
+
+def publication(table: AmountTable, lang: str, run: dict[str, Any] | None = None) -> Publication:
+    """What to publish of ``table`` in ``sv`` or ``en``; ``run`` is the part of that name of a run's results.json."""
+    words = texts_of("publication", lang)
+    conditions = _conditions(table)
+    last = len(BAND_LABELS) - 1
+    bands = tuple((words["band_last"].format(age=BAND_FROM[b]) if b == last else BAND_LABELS[b].replace("-", "–"),
+                   float(table.cells[b, 0]), float(table.cells[b, 1])) for b in range(len(BAND_LABELS)))
+    return Publication(lang, table, bands, _add_ons(table, conditions, lang), _examples(table, lang),
+                       _notes(table, lang), _origin(table, lang, run or {}))
+
+
+def _conditions(table: AmountTable) -> ConditionSet | None:
+    try:
+        return condition_set(table.condition_set) if table.condition_set and table.conditions else None
+    except UserError:
+        return None  # a list of the user's own that is not at hand: its names stand for themselves
+
+
+def _add_ons(table: AmountTable, conditions: ConditionSet | None, lang: str) -> tuple[AddOn, ...]:
+    words, found = texts_of("publication", lang), []
+    for name, sek in zip(table.conditions, map(float, table.add_ons), strict=True):
+        if table.kind == "count":
+            key = "count_last" if name == COUNTS[-1] else "count_one" if name == "1" else "count"
+            found.append(AddOn(name, words[key].format(number=name.rstrip("+")), sek))
+        elif conditions is None:
+            found.append(AddOn(name, name, sek))
+        else:
+            c = conditions[name]
+            codes = ", ".join(c.include) + (words["except"].format(codes=", ".join(c.exclude)) if c.exclude else "")
+            found.append(AddOn(name, c.label(lang), sek, conditions.describe(name, lang, table.rule), codes,
+                               _drugs(conditions, name)))
+    return tuple(found)
+
+
+def _drugs(conditions: ConditionSet, name: str) -> str:
+    known = facts.substances()
+    mine = known[known["atc"].map(conditions[name].matches)]
+    ranked = mine.sort_values(["ddd_per_person_year", "atc"], ascending=[False, True], kind="stable")
+    return ", ".join(dict.fromkeys(ranked["substance_sv"]).keys() if len(ranked) <= EXAMPLE_DRUGS else
+                     [*dict.fromkeys(ranked["substance_sv"])][:EXAMPLE_DRUGS] + ["…"])
+
+
+def _examples(table: AmountTable, lang: str) -> tuple[tuple[str, tuple[tuple[str, float], ...], float], ...]:
+    """The region's two worked examples, where the table knows their conditions."""
+    found = []
+    for who, (age, sex, held) in EXAMPLES.items():
+        try:
+            explained = table.explain(age, sex, held, lang)  # type: ignore[arg-type]
+        except UserError:
+            continue
+        found.append((who, tuple((p.label, p.sek) for p in explained.parts), explained.total))
+    return tuple(found)
+
+
+def _notes(table: AmountTable, lang: str) -> tuple[str, ...]:
+    import numpy as np
+
+    words = texts_of("publication", lang)
+    amounts = np.concatenate([table.cells.reshape(-1), table.paid_add_ons])
+    set_amounts = amounts[~np.isnan(amounts)]
+    below = int((table.cells < 0).sum())
+    said = [words[f"together_{table.kind}"]] if table.conditions else []
+    if note := table.explain(40, "K", (), lang).note:  # type: ignore[arg-type]
+        said.append(note)
+    if below:
+        said.append(words["below_zero"].format(cells=below, of=table.cells.size))
+    if (set_amounts != np.floor(set_amounts)).any():
+        said.append(words["not_whole"])
+    if np.isnan(table.cells).any() or np.isnan(table.add_ons).any():
+        said.append(words["unset"])
+    return tuple(said)
+
+
+def _origin(table: AmountTable, lang: str, run: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    words, versions = texts_of("publication", lang), run.get("versions") or {}
+    title = (run.get("scenario_title") or {}).get(lang)
+    told = {
+        "valid_from": table.valid_from.isoformat() if table.valid_from else words["valid_from_unknown"],
+        "model": f"{texts_of('', lang).get(f'models.{table.model}', table.model)} ({table.model})",
+        "rule": words[f"rule_{table.rule}"] if table.rule else None,
+        "condition_set": table.condition_set if table.conditions else None,
+        "source": table.source or None,
+        "data": words["simulated"].format(title=title) if run.get("kind") == "simulation" and title else None,
+        "content": run.get("content_hash"),
+        "version": versions.get("lakemedelsmodell"),
+        "signature": signature(table),
+    }
+    return tuple((words[f"origin_{key}"], str(value)) for key, value in told.items() if value)
+
+
+def publish(amounts: Path, model: str, folder: Path, langs: tuple[str, ...]) -> list[Path]:
+    """Write ``amounts.<lang>.html``, ``.pdf`` and ``.xlsx`` of one model into ``folder``; returns the paths.
+
+    What results.json beside ``amounts`` says of its run is told. Raises UserError and DataError as
+    :func:`~lakemedelsmodell.amounts.read_amounts`.
+    """
+    table = read_amounts(amounts, model)
+    beside = amounts.with_name("results.json")
+    run = json.loads(beside.read_text(encoding="utf-8")).get("run") if beside.is_file() else None
+    written = []
+    for lang in langs:
+        told = publication(table, lang, run)
+        html, pdf, workbook = (folder / f"amounts.{lang}.{kind}" for kind in ("html", "pdf", "xlsx"))
+        html.write_text(as_html(told), encoding="utf-8", newline="\n")
+        pdf.write_bytes(as_pdf(told))
+        as_workbook(told, workbook)
+        written += [html, pdf, workbook]
+    return written
+
+
+def as_html(told: Publication) -> str:
+    """A self-contained page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("publication.html").render(p=told, t=told.text, kronor=told.kronor)
+
+
+# PDF ----------------------------------------------------------------------------------------------
+
+_INK, _SOFT, _LINE = (29, 39, 51), (82, 96, 109), (213, 219, 225)
+
+
+def as_pdf(told: Publication) -> bytes:
+    """An A4 document with the same content."""
+    from fpdf import FPDF
+    from fpdf.enums import TableBordersLayout
+
+    pdf = FPDF(format="A4")
+    _fonts(pdf)
+    pdf.set_creation_date(datetime(2000, 1, 1, tzinfo=UTC))  # the same table, the same bytes
+    pdf.set_title(told.text("title"))
+    pdf.set_lang(told.lang)
+    pdf.set_margin(16)
+    pdf.set_auto_page_break(True, 16)
+    pdf.add_page()
+
+    def heading(text: str, size: int) -> None:
+        pdf.ln(3)
+        pdf.set_font("sans", "B", size)
+        pdf.set_text_color(_INK)
+        pdf.multi_cell(0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT")
+        pdf.ln(1)
+
+    def paragraph(text: str, size: float = 9.5, color: tuple[int, int, int] = _INK) -> None:
+        pdf.set_font("sans", "", size)
+        pdf.set_text_color(color)
+        pdf.multi_cell(0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT", align="L")
+        pdf.ln(1)
+
+    def table(rows: list[tuple[str, ...]], widths: tuple[float, ...], ways: tuple[str, ...], heads: bool = True) -> None:
+        pdf.set_font("sans", "", 8.5)
+        pdf.set_text_color(_INK)
+        pdf.set_draw_color(_LINE)
+        with pdf.table(rows, width=sum(widths), col_widths=widths, text_align=ways, align="L", line_height=4.3,
+                       borders_layout=TableBordersLayout.HORIZONTAL_LINES, first_row_as_headings=heads, padding=0.6):
+            pass
+        pdf.ln(2)
+
+    heading(told.text("title"), 18)
+    paragraph(told.text("lead"), 10.5, _SOFT)
+    for note in told.notes:
+        paragraph(note)
+    heading(told.text("cells_head"), 13)
+    table([(told.text("age"), told.text("women"), told.text("men")),
+           *((label, told.kronor(k), told.kronor(m)) for label, k, m in told.bands)],
+          (38, 34, 34), ("LEFT", "RIGHT", "RIGHT"))
+    if told.add_ons:
+        heading(told.text("add_ons_head"), 13)
+        table([(told.text("condition"), told.text("amount"), told.text("rule")),
+               *((a.label, told.kronor(a.sek), a.rule) for a in told.add_ons)],
+              (58, 24, 96), ("LEFT", "RIGHT", "LEFT"))
+    for who, parts, total in told.examples:
+        heading(told.text("example", who=who), 11)
+        table([*((label, told.kronor(sek)) for label, sek in parts), (told.text("total"), told.kronor(total))],
+              (110, 28), ("LEFT", "RIGHT"), heads=False)
+    if any(a.codes for a in told.add_ons):
+        heading(told.text("drugs_head"), 13)
+        table([(told.text("condition"), told.text("codes"), told.text("drugs")),
+               *((a.label, a.codes, a.drugs) for a in told.add_ons)], (52, 58, 68), ("LEFT",) * 3)
+    heading(told.text("origin_head"), 13)
+    table(list(told.origin), (42, 136), ("LEFT", "LEFT"), heads=False)
+    return bytes(pdf.output())
+
+
+def _fonts(pdf: FPDF) -> None:
+    """A typeface that has every letter of both languages, the minus sign and the dashes."""
+    import matplotlib
+
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    pdf.add_font("sans", "", fonts / "DejaVuSans.ttf")
+    pdf.add_font("sans", "B", fonts / "DejaVuSans-Bold.ttf")
+
+
+# XLSX ---------------------------------------------------------------------------------------------
+
+
+def as_workbook(told: Publication, path: Path) -> None:
+    """A workbook with a sheet per table; amounts are numbers, text is never a formula."""
+    from lakemedelsmodell.report.workbook import new_workbook
+
+    with new_workbook(path) as book:
+        book.sheet(told.text("sheet_cells"), [told.text("age"), told.text("women"), told.text("men")], told.bands)
+        if told.add_ons:
+            book.sheet(told.text("sheet_add_ons"),
+                       [told.text(k) for k in ("name", "condition", "amount", "rule", "codes", "drugs")],
+                       [(a.name, a.label, a.sek, a.rule, a.codes, a.drugs) for a in told.add_ons])
+        book.sheet(told.text("sheet_origin"), [told.text("what"), told.text("value")],
+                   [*told.origin, *((told.text("note"), note) for note in told.notes)])
