@@ -17,7 +17,7 @@ from lakemedelsmodell.amounts import COUNTS, AmountTable, read_amounts
 from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import EXAMPLES
-from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS
+from lakemedelsmodell.facts import BAND_FROM
 from lakemedelsmodell.report.numbers import Numbers
 from lakemedelsmodell.report.texts import texts_of
 
@@ -87,9 +87,9 @@ def publication(table: AmountTable, lang: str, run: dict[str, Any] | None = None
     """What to publish of ``table`` in ``sv`` or ``en``; ``run`` is the part of that name of a run's results.json."""
     words = texts_of("publication", lang)
     conditions = _conditions(table)
-    last = len(BAND_LABELS) - 1
-    bands = tuple((words["band_last"].format(age=BAND_FROM[b]) if b == last else BAND_LABELS[b].replace("-", "–"),
-                   float(table.cells[b, 0]), float(table.cells[b, 1])) for b in range(len(BAND_LABELS)))
+    last = len(BAND_FROM) - 1
+    bands = tuple((words["band_last"].format(age=age) if b == last else f"{age}–{age + 4}",
+                   float(table.cells[b, 0]), float(table.cells[b, 1])) for b, age in enumerate(BAND_FROM))
     return Publication(lang, table, bands, _add_ons(table, conditions, lang), _examples(table, lang),
                        _notes(table, lang), _origin(table, lang, run or {}))
 
@@ -234,12 +234,14 @@ def as_pdf(told: Publication) -> bytes:
         pdf.multi_cell(0, size * 0.5, text, new_x="LMARGIN", new_y="NEXT", align="L")
         pdf.ln(1)
 
-    def table(rows: list[tuple[str, ...]], widths: tuple[float, ...], ways: tuple[str, ...], heads: bool = True) -> None:
+    def table(rows: list[tuple[str, ...]], widths: tuple[float, ...], ways: tuple[str, ...], heads: bool = True
+              ) -> None:
         pdf.set_font("sans", "", 8.5)
         pdf.set_text_color(_INK)
         pdf.set_draw_color(_LINE)
         with pdf.table(rows, width=sum(widths), col_widths=widths, text_align=ways, align="L", line_height=4.3,
-                       borders_layout=TableBordersLayout.HORIZONTAL_LINES, first_row_as_headings=heads, padding=0.6):
+                       borders_layout=TableBordersLayout.HORIZONTAL_LINES, gutter_width=2.5, padding=0.6,
+                       first_row_as_headings=heads):
             pass
         pdf.ln(2)
 

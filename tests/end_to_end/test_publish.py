@@ -1,0 +1,92 @@
+"""The amount table as a region publishes it: three files that say the same, and say what a reader must know."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from lakemedelsmodell.amounts import published_table, write_amounts
+from lakemedelsmodell.cli import main
+from lakemedelsmodell.report.publication import publication, signature
+
+REFERENCE = Path(__file__).parents[2] / "reports" / "skane_2026h1" / "amounts.csv"
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["lakemedelsmodell", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("publish") / "published"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert call(monkeypatch, "publish", REFERENCE, "--out", out) == 0
+    return out
+
+
+def test_the_workbook_holds_every_amount_as_a_number(folder: Path) -> None:
+    book = openpyxl.load_workbook(folder / "amounts.en.xlsx")
+    rows = {row[0]: row[1:] for row in book["Add-ons"].iter_rows(min_row=2, values_only=True)}
+    reference = {line.split(",")[2]: float(line.split(",")[6]) for line in REFERENCE.read_text("utf-8").splitlines()
+                 if line.startswith("chronic,condition,")}
+    assert {name: amount for name, (_, amount, *_) in rows.items()} == reference
+    assert book["Age and sex"].freeze_panes == "B2"
+    assert [c.value for c in book["Age and sex"][22]] == ["100 and older", 116, 9]
+
+
+def test_the_page_says_the_rule_the_drugs_and_what_to_beware_of(folder: Path) -> None:
+    page = (folder / "amounts.sv.html").read_text("utf-8")
+    assert "8 av 42 belopp för ålder och kön är under noll" in page
+    assert "apixaban" in page and "B01AF" in page and "Räknas inte bredvid KOL." in page
+    assert "Simulerade: Skåne, första halvåret 2026" in page
+    assert not re.search(r"(src|href)=\"http", page)
+    total = re.search(r"Anders ihop.*?Summa per månad</th><td>([^<]+)", page, re.S)
+    assert total and total[1] == "704"
+
+
+def test_the_pdf_is_a_pdf_of_a_few_pages(folder: Path) -> None:
+    content = (folder / "amounts.sv.pdf").read_bytes()
+    assert content.startswith(b"%PDF-") and 1 <= content.count(b"/Type /Page\n") <= 4
+
+
+def test_the_same_amounts_give_the_same_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(monkeypatch, "publish", REFERENCE, "--out", tmp_path / "again") == 0
+    for path in folder.glob("amounts.*"):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_the_signature_is_of_the_amounts_alone(tmp_path: Path) -> None:
+    table = published_table(2026)
+    write_amounts([table], tmp_path / "a.csv")
+    other = published_table(2025)
+    assert signature(table) != signature(other)
+    assert dict(publication(table, "en").origin)["Checksum of the amounts"] == signature(table)
+
+
+def test_todays_table_has_no_add_ons_and_no_warnings(tmp_path: Path) -> None:
+    told = publication(published_table(2026), "sv")
+    assert told.add_ons == () and told.notes == ()
+    assert told.bands[12] == ("60–64", 107.0, 121.0)
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [
+    (("--model", "chronc"), 2, "chronic"),
+    (("--lang", "fi"), 2, "fi"),
+])
+def test_wrong_calls_write_nothing(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path,
+                                   monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "publish", REFERENCE, "--out", tmp_path / "p", *arguments) == code
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    assert call(monkeypatch, "publish", REFERENCE, "--out", tmp_path) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
