@@ -293,24 +293,49 @@ def _flags(half_year: HalfYear, window: tuple[date, date], conditions: Condition
 
     They are read once and then fixed: periods of one half-year share them.
     """
-    import ibis
-
     if (window, conditions, rule) in half_year.flags_read:
         return half_year.flags_read[window, conditions, rule]
     number = {c.name: i for i, c in enumerate(conditions.conditions)}
-    marks = half_year.flags_read.get((window, conditions))
-    if marks is None:
-        expanded = conditions.expand(half_year.codes["atc"])
-        expanded = expanded.assign(condition=[number[name] for name in expanded["condition"]])
-        codes = ibis.memtable(expanded, schema={"atc": "string", "condition": "int32"})
-        many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
-        marks = half_year.flags_read[window, conditions] = _marks(half_year, window, codes, many).cache()
-    held = _resolve(_found(marks, conditions, rule), conditions)
+    held = _resolve(_found(_marks_once(half_year, window, conditions), conditions, rule), conditions)
     held = _arrays(held.join(half_year.persons, "person_id").select("person", "condition"))
     flags = np.zeros((int(half_year.persons.count().execute()), len(number)), dtype=bool)
     flags[held["person"], held["condition"]] = True
     flags = half_year.flags_read[window, conditions, rule] = flags[:, [number[name] for name in conditions.names]]
     return flags
+
+
+def _marks_once(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet) -> Table:
+    """:func:`_marks` of a window, found once for all rules; conditions are numbered as in ``conditions.conditions``."""
+    import ibis
+
+    marks = half_year.flags_read.get((window, conditions))
+    if marks is None:
+        number = {c.name: i for i, c in enumerate(conditions.conditions)}
+        expanded = conditions.expand(half_year.codes["atc"])
+        expanded = expanded.assign(condition=[number[name] for name in expanded["condition"]])
+        codes = ibis.memtable(expanded, schema={"atc": "string", "condition": "int32"})
+        many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
+        marks = half_year.flags_read[window, conditions] = _marks(half_year, window, codes, many).cache()
+    return marks
+
+
+def read_marks(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet) -> dict[str, np.ndarray]:
+    """Who was dispensed the codes of which reported condition in ``window`` [from, to), whatever thresholds say.
+
+    Returns
+    -------
+    dict of arrays, one entry per person and condition with a counted date
+        person: number of the person in ``half_year.persons``; condition: column of ``conditions.names``; first, last:
+        first and last counted date, datetime64[D]; ddd: net DDD.
+    """
+    marks = _marks_once(half_year, window, conditions).join(half_year.persons, "person_id")
+    found = _arrays(marks.select("person", "condition", "first", "last", "ddd").order_by("person", "condition"))
+    column = {name: i for i, name in enumerate(conditions.names)}
+    of_number = np.array([column.get(c.name, -1) for c in conditions.conditions], dtype=np.int64)
+    condition = of_number[found["condition"]]
+    told = condition >= 0
+    return {"person": found["person"][told].astype(np.int64), "condition": condition[told],
+            "first": found["first"][told], "last": found["last"][told], "ddd": found["ddd"][told] / 1000}
 
 
 def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table, count_dates: bool) -> Table:
