@@ -8,6 +8,7 @@ import pytest
 
 import swiss
 from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set, read_condition_list
+from lakemedelsmodell.data.flag_kernel import resolved
 from lakemedelsmodell.data.flags import build_cohort
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear
@@ -28,7 +29,7 @@ from lakemedelsmodell.study import (
     study,
     study_run,
 )
-from lakemedelsmodell.study.cohorts import resolved, world_cohorts
+from lakemedelsmodell.study.cohorts import world_cohorts
 from lakemedelsmodell.study.grid import Dimension, Grid, changed, design, sign_change
 from lakemedelsmodell.study.replicate import atc_level_2, pass_through_at_need
 from lakemedelsmodell.study.studies import judge_replicates

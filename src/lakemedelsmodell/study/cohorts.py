@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lakemedelsmodell.conditions import Condition, ConditionSet
+from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.flag_kernel import CodeIndex, flags
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.simulation.calibration import cells_on, listed_on
 from lakemedelsmodell.simulation.tables import centre_tables
@@ -165,78 +166,16 @@ class Flagger:
 
     def __init__(self, world: World, conditions: ConditionSet, rules: tuple[str, ...]):
         self.world, self.conditions, self.rules = world, conditions, rules
-        self.number = {c.name: i for i, c in enumerate(conditions.conditions)}
-        codes = world.drugs.atc
-        pairs = conditions.expand(codes)
-        code = pairs["atc"].map({atc: j for j, atc in enumerate(codes)}).to_numpy(dtype=np.int64)
-        order = np.argsort(code, kind="stable")
-        self.condition = pairs["condition"].map(self.number).to_numpy(dtype=np.int64)[order]
-        self.count = np.bincount(code, minlength=len(codes))
-        self.start = np.cumsum(self.count) - self.count
+        self.index = CodeIndex.of(conditions, world.drugs.atc)
 
     def flags(self, block: Block, ddd: np.ndarray, lookback: Period) -> dict[str, np.ndarray]:
         """Rule → bool, shape (persons, reported conditions), from the fills of ``lookback``; ``ddd`` per fill."""
         f, start = block.fills, self.world.scenario.window.start
         counts = (f.day >= (lookback.start - start).days) & (f.day < (lookback.end - start).days)
-        counts &= self.count[f.substance] > 0
+        counts &= self.index.count[f.substance] > 0
         if block.uncoded is not None:
             counts &= ~block.uncoded
         rows = np.flatnonzero(counts)
-        n, C = len(block.persons), len(self.conditions.conditions)
-        times = self.count[f.substance[rows]]
-        row = np.repeat(rows, times)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
-        key = f.person[row].astype(np.int64) * C + self.condition[self.start[f.substance[row]] + within]
-        seen = np.zeros(n * C, dtype=bool)
-        seen[key] = True
-        found = {"dispensed": seen}
-        if "listed" in self.rules:
-            found["listed"] = seen & self._meets_limits(block, row, key, ddd, n * C)
-        reported = [self.number[name] for name in self.conditions.names]
-        return {rule: resolved(held.reshape(n, C), self.conditions)[:, reported] for rule, held in found.items()}
-
-    def _meets_limits(self, block: Block, row: np.ndarray, key: np.ndarray, ddd: np.ndarray, size: int) -> np.ndarray:
-        """Whether dates, days apart, DDD and packages of each person × condition reach the limits, shape (size,)."""
-        f, n = block.fills, len(block.persons)
-
-        def limits(name: str) -> np.ndarray:
-            return np.tile(np.array([getattr(c, name) or 0 for c in self.conditions.conditions]), n)
-
-        least_ddd = np.ceil(np.round(limits("min_ddd") * 1000, 6))
-        enough = np.bincount(key, np.rint(ddd[row] * 1000), size) >= least_ddd
-        enough &= np.bincount(key, f.packages[row], size) >= limits("min_packages")
-        # Dose-dispensing is one date per person, code and month, its first; rows lie by person, then day.
-        dosed = np.flatnonzero(f.dose_dispensed[row])
-        month = self.world.calendar.month[f.day[row[dosed]]]
-        roll = (key[dosed] * len(self.count) + f.substance[row[dosed]]) * 1024 + month
-        counted = np.ones(len(row), dtype=bool)
-        counted[dosed] = False
-        counted[dosed[np.unique(roll, return_index=True)[1]]] = True
-        day, key = f.day[row[counted]].astype(np.int64), key[counted]
-        first, last, dates = (np.zeros(size, dtype=np.int64) for _ in range(3))
-        first[key[::-1]], last[key] = day[::-1], day
-        if limits("min_dates").max(initial=0) > 2:
-            dates += np.bincount(np.unique(key << 16 | day) >> 16, minlength=size)
-        else:
-            dates += 1 + (first < last)
-        return enough & (dates >= limits("min_dates")) & (last - first >= limits("min_days_apart"))
-
-
-def resolved(found: np.ndarray, conditions: ConditionSet) -> np.ndarray:
-    """Flags, bool (n, all conditions), once conditions require others, are made of others and yield to others."""
-    held = found.copy()
-    number = {c.name: i for i, c in enumerate(conditions.conditions)}
-    settled: dict[str, Condition] = {c.name: c for c in conditions.conditions if not c.requires}
-    waiting = [c for c in conditions.conditions if c.requires]
-    while waiting:
-        ready = [c for c in waiting if all(r in settled for r in c.requires)]
-        for c in ready:
-            all_there = held[:, [number[r] for r in c.requires]].all(axis=1)
-            held[:, number[c.name]] = all_there & (held[:, number[c.name]] if c.include else True)
-            settled[c.name] = c
-        waiting = [c for c in waiting if c.name not in settled]
-    before = held.copy()
-    for c in conditions.conditions:
-        if c.yields_to:
-            held[:, number[c.name]] &= ~before[:, [number[y] for y in c.yields_to]].any(axis=1)
-    return held
+        return flags(self.conditions, self.index, self.rules, len(block.persons), f.person[rows], f.substance[rows],
+                     f.day[rows], self.world.calendar.month[f.day[rows]], np.rint(ddd[rows] * 1000), f.packages[rows],
+                     f.dose_dispensed[rows])

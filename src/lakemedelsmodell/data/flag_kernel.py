@@ -1,0 +1,133 @@
+"""The flag rule on plain arrays: for worlds that are drawn and for rows that a manipulator has changed.
+
+``data.flags`` asks the same of a region's tables and is the judge: tests hold the two equal. Rows here are purchases,
+one per person, code and date with corrections already deducted, sorted by person and then day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lakemedelsmodell.conditions import Condition, ConditionSet
+
+
+@dataclass(frozen=True, eq=False)
+class CodeIndex:
+    """Which conditions each of N codes counts for.
+
+    Attributes
+    ----------
+    condition : int64
+        Numbers into ``ConditionSet.conditions``, code by code.
+    count, start : int64, shape (N,)
+        How many of them belong to a code, and where they begin.
+    """
+
+    condition: np.ndarray
+    count: np.ndarray
+    start: np.ndarray
+
+    @classmethod
+    def of(cls, conditions: ConditionSet, codes: Sequence[str]) -> CodeIndex:
+        number = {c.name: i for i, c in enumerate(conditions.conditions)}
+        pairs = conditions.expand(codes)
+        code = pairs["atc"].map({atc: j for j, atc in enumerate(codes)}).to_numpy(dtype=np.int64)
+        order = np.argsort(code, kind="stable")
+        count = np.bincount(code, minlength=len(codes))
+        return cls(pairs["condition"].map(number).to_numpy(dtype=np.int64)[order], count, np.cumsum(count) - count)
+
+    def pairs(self, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each row once per condition its code counts for: places in ``code``, and the conditions' numbers."""
+        times = self.count[code]
+        row = np.repeat(np.arange(len(code)), times)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+        return row, self.condition[self.start[code[row]] + within]
+
+
+def flags(conditions: ConditionSet, index: CodeIndex, rules: Iterable[str], persons: int, person: np.ndarray,
+          code: np.ndarray, day: np.ndarray, month: np.ndarray, milli_ddd: np.ndarray, packages: np.ndarray,
+          dose_dispensed: np.ndarray) -> dict[str, np.ndarray]:
+    """Rule → flags, bool, shape (persons, reported conditions), from the rows of one look-back.
+
+    Parameters
+    ----------
+    persons : how many there are; ``person`` numbers them from 0
+    person, code, day : integers, shape (N,), sorted by person, then day; ``code`` numbers the codes of ``index``
+    month : int, shape (N,), calendar month of ``day``, below 1024
+    milli_ddd, packages : shape (N,); where packages are not above 0 the row is no date, but still lowers the sums
+    dose_dispensed : bool, shape (N,)
+    """
+    row, condition = index.pairs(code)
+    C = len(conditions.conditions)
+    key = person[row].astype(np.int64) * C + condition
+    bought = packages[row] > 0
+    seen = np.zeros(persons * C, dtype=bool)
+    seen[key if bought.all() else key[bought]] = True
+    number = {c.name: i for i, c in enumerate(conditions.conditions)}
+    reported = [number[name] for name in conditions.names]
+
+    def held(rule: str) -> np.ndarray:
+        if rule == "dispensed":
+            return seen
+        dates = np.flatnonzero(counted_dates(key, code[row], month[row], dose_dispensed[row]) & bought)
+        return seen & meets_limits(conditions, key, milli_ddd[row], packages[row], dates, day[row], persons)
+
+    return {rule: resolved(held(rule).reshape(persons, C), conditions)[:, reported] for rule in rules}
+
+
+def counted_dates(key: np.ndarray, code: np.ndarray, month: np.ndarray, dose_dispensed: np.ndarray) -> np.ndarray:
+    """Which rows count as dates, bool, shape (n,): dose-dispensing is one per key, code and month, its first."""
+    dosed = np.flatnonzero(dose_dispensed)
+    roll = (key[dosed] * (int(code.max(initial=0)) + 1) + code[dosed]) * 1024 + month[dosed]
+    counted = np.ones(len(key), dtype=bool)
+    counted[dosed] = False
+    counted[dosed[np.unique(roll, return_index=True)[1]]] = True
+    return counted
+
+
+def meets_limits(conditions: ConditionSet, key: np.ndarray, milli_ddd: np.ndarray, packages: np.ndarray,
+                 dates: np.ndarray, day: np.ndarray, persons: int) -> np.ndarray:
+    """Whether dates, days apart, DDD and packages of each person × condition reach the limits, shape (persons · C,).
+
+    ``key`` is person × C + condition, ``dates`` the places of the rows that count as dates; rows lie by person, then
+    day.
+    """
+    size = persons * len(conditions.conditions)
+
+    def limits(name: str) -> np.ndarray:
+        return np.tile(np.array([getattr(c, name) or 0 for c in conditions.conditions]), persons)
+
+    least_ddd = np.ceil(np.round(limits("min_ddd") * 1000, 6))
+    enough = np.bincount(key, milli_ddd, size) >= least_ddd
+    enough &= np.bincount(key, packages, size) >= limits("min_packages")
+    day, key = day[dates].astype(np.int64), key[dates]
+    first, last, number = (np.zeros(size, dtype=np.int64) for _ in range(3))
+    first[key[::-1]], last[key] = day[::-1], day
+    if limits("min_dates").max(initial=0) > 2:
+        number += np.bincount(np.unique(key << 16 | day) >> 16, minlength=size)
+    else:
+        number += 1 + (first < last)
+    return enough & (number >= limits("min_dates")) & (last - first >= limits("min_days_apart"))
+
+
+def resolved(found: np.ndarray, conditions: ConditionSet) -> np.ndarray:
+    """Flags, bool (n, all conditions), once conditions require others, are made of others and yield to others."""
+    held = found.copy()
+    number = {c.name: i for i, c in enumerate(conditions.conditions)}
+    settled: dict[str, Condition] = {c.name: c for c in conditions.conditions if not c.requires}
+    waiting = [c for c in conditions.conditions if c.requires]
+    while waiting:
+        ready = [c for c in waiting if all(r in settled for r in c.requires)]
+        for c in ready:
+            all_there = held[:, [number[r] for r in c.requires]].all(axis=1)
+            held[:, number[c.name]] = all_there & (held[:, number[c.name]] if c.include else True)
+            settled[c.name] = c
+        waiting = [c for c in waiting if c.name not in settled]
+    before = held.copy()
+    for c in conditions.conditions:
+        if c.yields_to:
+            held[:, number[c.name]] &= ~before[:, [number[y] for y in c.yields_to]].any(axis=1)
+    return held
