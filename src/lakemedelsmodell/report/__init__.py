@@ -1,4 +1,4 @@
-"""One run folder → one self-contained HTML page per language. The report formats; it computes nothing."""
+"""One run folder → a self-contained HTML page per language and a workbook. The report formats; it computes nothing."""
 
 from __future__ import annotations
 
@@ -32,10 +32,13 @@ def render_report(folder: str | Path, lang: str) -> str:
 
 
 def write_reports(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:
-    """Write ``report.<lang>.html`` into the run folder for every language; returns the paths."""
+    """Write ``report.<lang>.html`` for every language, and results.xlsx; returns the paths of the pages."""
+    from lakemedelsmodell.report.results_workbook import FILE, write_workbook
+
     paths = []
     for lang in langs:
         path = Path(folder) / f"report.{lang}.html"
         path.write_text(render_report(folder, lang), encoding="utf-8", newline="\n")
         paths.append(path)
+    write_workbook(read_run(folder), Path(folder) / FILE)
     return paths

@@ -23,6 +23,7 @@ class Book:
     workbook: Any
     head: Any
     wrap: Any
+    whole: Any
     number: Any
 
     def sheet(self, name: str, heads: Sequence[str] | Sequence[Sequence[str]], rows: Iterable[Sequence[Any]]) -> None:
@@ -50,7 +51,7 @@ class Book:
         if isinstance(value, bool):
             sheet.write_boolean(row, column, value)
         elif isinstance(value, (int, float)):
-            sheet.write_number(row, column, value, None if isinstance(value, int) else self.number)
+            sheet.write_number(row, column, value, self.whole if float(value).is_integer() else self.number)
         else:
             # write_string: what begins with = + - @ is shown, never computed.
             sheet.write_string(row, column, str(value), self.wrap if len(str(value)) > _WIDEST else None)
@@ -65,4 +66,5 @@ def new_workbook(path: Path) -> Iterator[Book]:
     book.set_properties({"created": datetime(2000, 1, 1)})  # the same content, the same bytes
     with book:
         yield Book(book, book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}),
-                   book.add_format({"text_wrap": True, "valign": "top"}), book.add_format({"num_format": "#,##0.####"}))
+                   book.add_format({"text_wrap": True, "valign": "top"}), book.add_format({"num_format": "#,##0"}),
+                   book.add_format({"num_format": "#,##0.00##"}))

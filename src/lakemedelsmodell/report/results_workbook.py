@@ -1,0 +1,120 @@
+"""results.xlsx: a run's tables, a sheet each, headed in Swedish and English.
+
+Like the report it formats what the run folder holds, and shows nothing of fewer than five persons.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lakemedelsmodell.report.contents import Contents, Gaps
+from lakemedelsmodell.report.texts import LANGUAGES, texts_of
+from lakemedelsmodell.report.workbook import new_workbook
+
+Rows = Sequence[Mapping[str, Any]]
+
+FILE = "results.xlsx"
+
+
+def write_workbook(contents: Contents, path: Path) -> None:
+    """Write the workbook of a run; the same run gives the same bytes."""
+    with new_workbook(path) as book:
+        for name, rows in sheets(contents):
+            columns = list(dict.fromkeys(column for row in rows for column in row if _plain(row[column])))
+            heads = [[header(column, lang) for column in columns] for lang in LANGUAGES]
+            book.sheet(header(f"sheet_{name}", "sv"), heads, ([row.get(c) for c in columns] for row in rows))
+
+
+def header(column: str, lang: str) -> str:
+    """The words for a column: the workbook's own, else the report's for a measure, else its name in results.json."""
+    return texts_of("workbook", lang).get(column) or texts_of("", lang).get(f"measures.{column}", column)
+
+
+def sheets(contents: Contents) -> Iterator[tuple[str, Rows]]:
+    """(name, rows) of every sheet that has something to show."""
+    results = contents.results
+    found: dict[str, Rows] = {
+        "read_me": _read_me(contents),
+        "models": [_model(name, model) for name, model in _models(results)],
+        "contrasts": [dict(c) for c in results.parts("contrasts")],
+        "centres": _centres(contents),
+        "amounts": _amounts(contents),
+        "groups": [{"model": name, "group": group, **row} for name, model in _models(results)
+                   for group, row in (model.at("predictive_ratios") or {}).items()],
+        "deciles": [{"model": name, **d} for name, model in _models(results) for d in model.at("calibration") or []],
+        "conditions": [_condition(contents, c) for c in results.parts("conditions")],
+        "incentives": [dict(i) for i in results.parts("incentives") if not contents.too_few(str(i.at("condition")))],
+        "settings": [{"what": key, "value": _text(value)} for part in ("run", "period", "settings")
+                     for key, value in results.part(part).items()],
+    }
+    return ((name, rows) for name, rows in found.items() if rows)
+
+
+def _models(results: Gaps) -> list[tuple[str, Gaps]]:
+    return [(name, Gaps(model)) for name, model in results.part("models").items()]
+
+
+def _plain(value: Any) -> bool:
+    """Whether a cell can hold it."""
+    return value is None or isinstance(value, (int, float, str))
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {v}" for k, v in value.items())
+    return value if _plain(value) else str(value)
+
+
+def _read_me(contents: Contents) -> Rows:
+    results = contents.results
+    totals = [{"what": key, "value": _text(value)} for key, value in results.part("totals").items()
+              if not isinstance(value, Mapping)]
+    left_out = [{"what": f"left_out: {kind}", "value": number}
+                for kind, number in results.part("totals", "left_out").items()]
+    said = [{"what": "warning", "value": str(w)} for w in results.at("warnings") or []]
+    return [*said, *totals, *left_out]
+
+
+def _model(name: str, model: Gaps) -> dict[str, Any]:
+    own = {"model": name, "label_sv": texts_of("", "sv").get(f"models.{name}"),
+           "label_en": texts_of("", "en").get(f"models.{name}"), "role": model.at("role"), "phi": model.at("phi")}
+    rest = ("noise_floor", "true_sd", "pass_through", "rmse_to_ideal")
+    return own | dict(model.part("spread")) | dict(model.part("fit")) | {key: model.at(key) for key in rest}
+
+
+def _centres(contents: Contents) -> Rows:
+    least = contents.fewest_months()
+    numbers = ("listed_months", "reimbursement_sek", "cost_sek", "own_cost_sek", "net_sek", "net_sek_per_listed_month")
+    return [{key: _number(row[key]) if key in numbers else row[key] for key in row}
+            for row in contents.centre_rows if (_number(row.get("listed_months")) or 0) >= least]
+
+
+def _amounts(contents: Contents) -> Rows:
+    """Amounts as paid; those of an age band or a condition of too few persons stay out."""
+    cells = {model: contents.cells(model) for model in {r["model"] for r in contents.amount_rows}}
+    shown = []
+    for row in contents.amount_rows:
+        age, sek = _number(row["age_from"]), _number(row["sek_per_month"])
+        if row["kind"] == "age_sex" and math.isnan(cells[row["model"]].get((int(age or 0), row["sex"]), math.nan)):
+            sek = None
+        if row["kind"] == "condition" and contents.too_few(row["name"]):
+            sek = None
+        shown.append({**{k: row[k] or None for k in row}, "age_from": None if age is None else int(age),
+                      "age_to": None if not row["age_to"] else int(float(row["age_to"])), "sek_per_month": sek})
+    return shown
+
+
+def _condition(contents: Contents, condition: Gaps) -> dict[str, Any]:
+    persons = condition.at("persons")
+    name = str(condition.at("name"))
+    return {"condition": name, "label_sv": condition.at("label_sv"), "label_en": condition.at("label_en"),
+            "atc": ", ".join(condition.at("atc") or []), "exclude": ", ".join(condition.at("exclude") or []),
+            "rule_sv": condition.at("rule_sv"), "rule_en": condition.at("rule_en"),
+            "persons": None if contents.too_few(name) else persons, "source": condition.at("source")}
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None
