@@ -35,7 +35,7 @@ def table(
 
     published = age_sex_table(year)
     if derive is None:
-        print_published(published, format)
+        _print_published(published, format)
         return
     if format is not Format.text:
         raise UserError("--format goes with the published table alone; a derived table is printed as text.")
@@ -55,8 +55,11 @@ def table(
 
 @app.command(epilog=example("explain --age 60 --sex M --condition diabetes_oral --condition doak --lang sv"))
 def explain(
-    age: Annotated[int, typer.Option(help="Age in completed years.", min=0, max=130)],
-    sex: Annotated[str, typer.Option(metavar="K|M", help="K (woman) or M (man).")],
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="With --centre: the run folder.")
+    ] = None,
+    age: Annotated[int | None, typer.Option(help="Age in completed years.", min=0, max=130)] = None,
+    sex: Annotated[str | None, typer.Option(metavar="K|M", help="K (woman) or M (man).")] = None,
     condition: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A condition held; repeat for several.")
     ] = None,
@@ -66,9 +69,24 @@ def explain(
     model: Annotated[
         str | None, typer.Option(help="Show this model alone beside today's amount; any model of the file.")
     ] = None,
+    centre: Annotated[
+        str | None, typer.Option(metavar="ID", help="A centre of RUN instead of a person.")
+    ] = None,
     lang: Annotated[OneLang, typer.Option(help="Language.")] = OneLang.en,
 ) -> None:
-    """One person's monthly reimbursement under each model, as a sum of named parts."""
+    """One person's monthly reimbursement under each model, or one centre's over a run, as a sum of named parts."""
+    if centre is not None:
+        if run is None or any(given is not None for given in (age, sex, condition, amounts)):
+            raise UserError("--centre goes with a run folder alone, such as: explain runs/small --centre VC001")
+        from lakemedelsmodell.report.centre import TODAY, explain_centre
+
+        shown_models = {} if model is None else {"models": tuple(dict.fromkeys((TODAY, model)))}
+        print(explain_centre(run, centre, lang=lang.value, **shown_models))
+        return
+    if run is not None:
+        raise UserError("A run folder goes with --centre; for a person give --amounts FILE.")
+    if age is None or sex is None:
+        raise UserError("Give --age and --sex of a person, or a run folder and --centre ID.")
     held = tuple(dict.fromkeys(condition or ()))
     shown = amount_tables(amounts, model)
     known = {name for amount_table in shown for name in amount_table.conditions}
@@ -78,7 +96,7 @@ def explain(
     _print_explanations(shown, age, sex.upper(), held, lang.value)
 
 
-def print_published(amounts: pd.DataFrame, format: Format) -> None:
+def _print_published(amounts: pd.DataFrame, format: Format) -> None:
     from lakemedelsmodell.facts import SEXES
 
     chosen = amounts[["year", "sex", "age_from", "age_to", "sek_per_month"]].astype({"age_to": "Int64"})
