@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.engines import arrays, arrow, kept
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem
@@ -79,14 +80,14 @@ def build_cohort(
     lookback = lookback or Period.half_year_of(period.start).before(12)
 
     say(f"{period}: months and costs")
-    listed = _listed(half_year).cache()
+    listed = kept(_listed(half_year))
     rows, borne, counts = _months_and_costs(half_year, listed, period, months, cost_base, borne_by)
     person = rows["person"].astype(np.int64)
     persons = half_year.persons.order_by("person")
-    male = _arrays(persons.select(male=(persons.sex == "M").ifelse(1, 0)))["male"].astype(np.uint8)
+    male = arrays(persons.select(male=(persons.sex == "M").ifelse(1, 0)))["male"].astype(np.uint8)
     newcomer = np.zeros(len(male), dtype=bool)
     newcomer[person] = True
-    newcomer[_arrays(_listed_throughout(listed, lookback))["person"]] = False
+    newcomer[arrays(_listed_throughout(listed, lookback))["person"]] = False
     counts["persons_without_history"] = int(np.count_nonzero(newcomer))
 
     say(f"{period}: conditions from {lookback}")
@@ -102,9 +103,16 @@ def build_cohort(
         counts={kind: n for kind, n in sorted({**half_year.counts, **counts}.items()) if n})
 
 
-def _arrays(table: Table) -> dict[str, np.ndarray]:
-    columns = table.to_pyarrow()
-    return {name: columns[name].to_numpy() for name in columns.column_names}
+def _frame(table: Table) -> pd.DataFrame:
+    return arrow(table).to_pandas()
+
+
+def _first(table: Table) -> dict[str, Any]:
+    return arrow(table).to_pylist()[0]
+
+
+def _rows(table: Table) -> int:
+    return int(_first(table.aggregate(n=table.count()))["n"])
 
 
 def _whole(value: int) -> Any:
@@ -148,7 +156,7 @@ def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months
     """Parts of months and öre per person, centre and band, sorted; SEK borne by each centre; what is left out."""
     base = _base_rows(half_year, period, cost_base, months)
     matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
-    total = base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)).to_pyarrow().to_pylist()[0]
+    total = _first(base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)))
     borne, others, others_ore = None, 0, 0
     if borne_by == "prescriber":
         borne, others, others_ore = _borne(half_year, matched)
@@ -157,7 +165,7 @@ def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months
                            rows=_whole(1))
     t = _months(listed, period, months).union(costs)
     t = t.group_by("person", "centre", "band").agg(parts=t.parts.sum(), ore=t.ore.sum(), rows=t.rows.sum())
-    sums = _arrays(t.order_by("person", "centre", "band"))
+    sums = arrays(t.order_by("person", "centre", "band"))
     return sums, borne, {
         "dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
         "dispensings_without_listed_month": total["rows"] - others - int(sums["rows"].sum()),
@@ -205,8 +213,8 @@ def _base_rows(half_year: HalfYear, period: Period, cost_base: str, months: str)
 
 def _borne(half_year: HalfYear, matched: Table) -> tuple[np.ndarray, int, int]:
     """SEK each centre prescribed, shape (K,), and the rows and öre that others prescribed."""
-    by = matched.group_by("prescriber_centre_id").agg(rows=matched.count(), ore=matched.ore.sum()).to_pandas()
-    by = by.set_index("prescriber_centre_id")
+    by = matched.group_by("prescriber_centre_id").agg(rows=matched.count(), ore=matched.ore.sum())
+    by = _frame(by).set_index("prescriber_centre_id")
     ids = half_year.centres_frame["centre_id"]
     others = by[~by.index.isin(ids)].sum()
     return by["ore"].reindex(ids).fillna(0).to_numpy(float) / 100, int(others["rows"]), int(others["ore"])
@@ -235,11 +243,11 @@ def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period
     cost is what the look-back's base drugs came to in the cost base; None where the look-back does not end before the
     period begins.
     """
-    n = int(half_year.persons.count().execute())
+    n = _rows(half_year.persons)
     bought = half_year.flags_read.get(("bought", lookback, cost_base))
     if bought is None:
-        bought = half_year.flags_read["bought", lookback, cost_base] = _arrays(_bought(half_year, lookback, cost_base))
-    stay = _arrays(_stay(listed, lookback, period.before(HISTORY_MONTHS)))
+        bought = half_year.flags_read["bought", lookback, cost_base] = arrays(_bought(half_year, lookback, cost_base))
+    stay = arrays(_stay(listed, lookback, period.before(HISTORY_MONTHS)))
 
     def of_all(table: dict[str, np.ndarray], column: str) -> np.ndarray:
         found = np.zeros(n, dtype=np.int64)
@@ -297,8 +305,8 @@ def _flags(half_year: HalfYear, window: tuple[date, date], conditions: Condition
         return half_year.flags_read[window, conditions, rule]
     number = {c.name: i for i, c in enumerate(conditions.conditions)}
     held = _resolve(_found(_marks_once(half_year, window, conditions), conditions, rule), conditions)
-    held = _arrays(held.join(half_year.persons, "person_id").select("person", "condition"))
-    flags = np.zeros((int(half_year.persons.count().execute()), len(number)), dtype=bool)
+    held = arrays(held.join(half_year.persons, "person_id").select("person", "condition"))
+    flags = np.zeros((_rows(half_year.persons), len(number)), dtype=bool)
     flags[held["person"], held["condition"]] = True
     flags = half_year.flags_read[window, conditions, rule] = flags[:, [number[name] for name in conditions.names]]
     return flags
@@ -315,7 +323,8 @@ def _marks_once(half_year: HalfYear, window: tuple[date, date], conditions: Cond
         expanded = expanded.assign(condition=[number[name] for name in expanded["condition"]])
         codes = ibis.memtable(expanded, schema={"atc": "string", "condition": "int32"})
         many = any((c.min_dates or 0) > 2 for c in conditions.conditions)
-        marks = half_year.flags_read[window, conditions] = _marks(half_year, window, codes, many).cache()
+        marks = half_year.flags_read[window, conditions] = kept(
+            _marks(half_year, window, codes, many))
     return marks
 
 
@@ -329,7 +338,7 @@ def read_marks(half_year: HalfYear, window: tuple[date, date], conditions: Condi
         first and last counted date, datetime64[D]; ddd: net DDD.
     """
     marks = _marks_once(half_year, window, conditions).join(half_year.persons, "person_id")
-    found = _arrays(marks.select("person", "condition", "first", "last", "ddd").order_by("person", "condition"))
+    found = arrays(marks.select("person", "condition", "first", "last", "ddd").order_by("person", "condition"))
     column = {name: i for i, name in enumerate(conditions.names)}
     of_number = np.array([column.get(c.name, -1) for c in conditions.conditions], dtype=np.int64)
     condition = of_number[found["condition"]]
@@ -350,13 +359,14 @@ def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table, count_d
     t = t.select("person_id", "atc", "date", "dose_dispensed", packages=_thousandths(t.packages),
                  ddd=_thousandths(t.ddd))
     key = ["person_id", "atc", "date"]
-    corrected = t.filter(t.packages <= 0).select(key).distinct().cache()
-    net = _net(t.semi_join(corrected, key)).cache()
-    dosed = _net(t.filter(t.dose_dispensed).anti_join(corrected, key)).union(net.filter(net.dosed, net.packages > 0))
-    dosed = dosed.group_by("person_id", "atc", month=dosed.date.truncate("M")).agg(
-        date=dosed.date.min(), packages=dosed.packages.sum(), ddd=dosed.ddd.sum()).drop("month").cache()
+    corrected = kept(t.filter(t.packages <= 0).select(key).distinct())
+    net = kept(_net(t.semi_join(corrected, key)))
+    dosed = _net(t.filter(t.dose_dispensed).anti_join(corrected, key)).union(
+        net.filter(net.loose == 0, net.packages > 0))
+    dosed = kept(dosed.group_by("person_id", "atc", month=dosed.date.truncate("M")).agg(
+        date=dosed.date.min(), packages=dosed.packages.sum(), ddd=dosed.ddd.sum()).drop("month"))
     names = ["person_id", "atc", "date", "packages", "ddd"]
-    single = net.filter(~net.dosed | (net.packages <= 0))
+    single = net.filter((net.loose == 1) | (net.packages <= 0))
     single = single.mutate(date=(single.packages > 0).ifelse(single.date, None))
     rows = t.filter(~t.dose_dispensed).anti_join(corrected, key).select(names)
     rows = rows.union(single.select(names)).union(dosed.select(names)).join(codes, "atc")
@@ -369,11 +379,10 @@ def _marks(half_year: HalfYear, window: tuple[date, date], codes: Table, count_d
 
 
 def _net(rows: Table) -> Table:
-    """Sums per person, code and date; ``dosed`` where all that was bought was dose-dispensed."""
+    """Sums per person, code and date; ``loose`` is 0 where all that was bought was dose-dispensed, else 1."""
     loose = ~rows.dose_dispensed & (rows.packages > 0)
-    t = rows.group_by("person_id", "atc", "date").agg(
+    return rows.group_by("person_id", "atc", "date").agg(
         loose=loose.ifelse(1, 0).max(), packages=rows.packages.sum(), ddd=rows.ddd.sum())
-    return t.select("person_id", "atc", "date", "packages", "ddd", dosed=t.loose == 0)
 
 
 def _found(marks: Table, conditions: ConditionSet, rule: Rule) -> Table:
@@ -447,7 +456,7 @@ def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: Condi
     DataFrame
         ``person_id`` (sorted) and one bool column per reported condition, named as the condition is.
     """
-    persons = half_year.persons.order_by("person").select("person_id").to_pandas()
+    persons = _frame(half_year.persons.order_by("person").select("person_id"))
     held = _flags(half_year, window, conditions, rule)
     return pd.concat([persons, pd.DataFrame(held, columns=list(conditions.names))], axis=1)
 
@@ -455,7 +464,7 @@ def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: Condi
 def dispensings_outside(half_year: HalfYear, window: tuple[date, date]) -> int:
     """Number of dispensings before or after ``window`` [from, to)."""
     t = half_year.dispensings
-    return int(t.filter((t.date < window[0]) | (t.date >= window[1])).count().execute())
+    return _rows(t.filter((t.date < window[0]) | (t.date >= window[1])))
 
 
 def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame:
@@ -469,11 +478,38 @@ def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame
     """
     t = half_year.dispensings
     t = t.filter(t.date >= window[0], t.date < window[1], t.atc.notnull())
-    sums = t.group_by("atc").agg(
+    sums = _frame(t.group_by("atc").agg(
         rows=t.count(), packages=_thousandths(t.packages).sum(), ddd=_thousandths(t.ddd).sum(),
         cost_sek=_ore(t.cost).sum(), gross_sek=_ore(t.gross_price).sum(),
         gross_unknown=t.gross_price.isnull().ifelse(1, 0).sum(), base_rows=t.in_base.ifelse(1, 0).sum(),
-        positive_rows=(t.packages > 0).ifelse(1, 0).sum()).order_by("atc").to_pandas()
+        positive_rows=(t.packages > 0).ifelse(1, 0).sum()).order_by("atc"))
     sums[["packages", "ddd"]] = sums[["packages", "ddd"]] / 1000
     sums[["cost_sek", "gross_sek"]] = sums[["cost_sek", "gross_sek"]].astype(float) / 100
     return sums.assign(gross_sek=sums["gross_sek"].where(sums["gross_unknown"] == 0)).drop(columns="gross_unknown")
+
+
+def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot", "days"] = "snapshot",
+               cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost",
+               borne_by: Literal["listing", "prescriber"] = "listing") -> pd.DataFrame:
+    """Base drugs of each centre's listed persons in ``period``, by code: what its cost is made of.
+
+    Settings as for :func:`build_cohort`; by ``prescriber`` what the centre prescribed to anybody listed.
+
+    Returns
+    -------
+    DataFrame
+        centre_id, atc (sorted by both), ddd and cost (SEK in the cost base). Rows without a code are left out.
+    """
+    t = half_year.dispensings
+    t = t.filter(t.date >= period.start, t.date < period.end, t.in_base, t.atc.notnull())
+    amount = t.cost if cost_base == "benefit_cost" else t.gross_price
+    t = t.select("person_id", "prescriber_centre_id", "atc", ddd=_thousandths(t.ddd), ore=_ore(amount),
+                 at=t.date.truncate("M") if months == "snapshot" else t.date)
+    listed = _listed(half_year)
+    t = t.join(listed, [t.person_id == listed.person_id, t.at >= listed.start, t.at < listed.end])
+    ids = half_year.centres_frame["centre_id"]
+    key = "centre" if borne_by == "listing" else "prescriber_centre_id"
+    sums = t.group_by(key, "atc").agg(ddd=t.ddd.sum(), ore=t.ore.sum()).to_pandas()
+    sums["centre_id"] = ids.to_numpy()[sums["centre"]] if key == "centre" else sums[key]
+    sums = sums[sums["centre_id"].isin(ids)].sort_values(["centre_id", "atc"], ignore_index=True)
+    return sums[["centre_id", "atc"]].assign(ddd=sums["ddd"].astype(float) / 1000, cost=sums["ore"].astype(float) / 100)
