@@ -35,3 +35,11 @@ def test_the_list_of_ones_own_on_the_conditions_page_can_be_read(tmp_path):
     example = tmp_path / "my_list.csv"
     example.write_text(page.split("```\n")[1], encoding="utf-8")
     assert read_condition_list(example).names == ("diabetes", "both", "asthma", "copd")
+
+
+def test_the_model_of_ones_own_runs_and_is_thirty_lines(capsys):
+    page = (PROJECT / "docs" / "own_model.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 30
+    exec(compile(example, "own_model.md", "exec"), {"__name__": "own_model"})
+    assert "smooth_age_sex" in capsys.readouterr().out
