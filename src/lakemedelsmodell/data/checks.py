@@ -7,7 +7,8 @@ The checks are SQL over whole columns rather than a schema library's row checks:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,18 +19,24 @@ import pandas as pd
 
 from lakemedelsmodell.data.columns import (
     ATC_FORM,
+    BLANK,
     EXPECTED,
     INTEGERS,
+    RESERVED,
     SQL_TYPE,
     STAND_INS,
     TABLES,
+    WITHDRAWN,
     Column,
     Kind,
     as_text,
+    in_words,
     literal,
     parsed,
     plain,
     quote,
+    remedy,
+    without_number,
 )
 from lakemedelsmodell.errors import DataError, Problem
 
@@ -62,6 +69,10 @@ class Source:
         False where lines are missing that could not be split, so that rows cannot be numbered.
     notes : tuple of str
         What was detected, in sentences.
+    parts : mapping
+        Name of a Parquet part -> its columns in lower case, where there are several.
+    damageable : tuple of Path
+        Parquet files of the user's own, which may prove damaged only where a page is read.
     """
 
     file: str
@@ -72,16 +83,91 @@ class Source:
     comma_separated: bool = False
     whole: bool = True
     notes: tuple[str, ...] = ()
+    parts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    damageable: tuple[Path, ...] = ()
 
 
 class Check(NamedTuple):
-    """A condition (SQL) no row may meet, what to say of it, and the column and value (SQL) to show."""
+    """A condition (SQL) no row may meet, what to say of it, and the column and value (SQL) to show.
+
+    ``kind`` is given where the value could not be read as such: what it looks like decides the remedy.
+    """
 
     wrong: str
     problem: str
     remedy: str
     column: str
     value: str = "NULL"
+    kind: Kind | None = None
+
+
+def _at_most(column: str, bound: int, of: str) -> Check:
+    return Check(f"abs({column}) > {bound}", f"cannot be the {of} of one dispensing",
+                 f"Correct it; at most {bound:,} is taken for true.".replace(",", " "), column, column)
+
+
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "centres": (Check("abs(cni) > 1e300", "is no finite number", "Correct the value, or leave it empty.", "cni", "cni"),),
+    "persons": (
+        Check("birth_month NOT BETWEEN DATE '1880-01-01' AND DATE '2100-12-31'", "cannot be a month of birth",
+              "Correct the date.", "birth_month", "birth_month"),
+        Check("death_date < birth_month AND NOT (EXTRACT(month FROM birth_month) = 7 "
+              "AND EXTRACT(year FROM birth_month) = EXTRACT(year FROM death_date))",  # where only the year is known
+              "the person died before being born", "Correct one of the dates.", "death_date", "death_date"),
+    ),
+    "listings": (
+        Check("end_date < start_date", "the listing ends before it starts", "Correct one of the dates; end_date is the "
+              "first day no longer listed.", "end_date", "end_date"),
+    ),
+    "dispensings": (
+        Check("cost < 0 AND packages > 0", "a purchase with a negative cost", "Write the cost without the sign; a "
+              "correction has negative packages too.", "cost", "cost"),
+        Check("date NOT BETWEEN DATE '1950-01-01' AND DATE '2100-12-31'", "cannot be the date of a dispensing",
+              "Correct the date.", "date", "date"),
+        _at_most("packages", 1_000_000, "packages"), _at_most("ddd", 10_000_000, "DDD"),
+        _at_most("cost", 100_000_000, "cost in SEK"), _at_most("gross_price", 100_000_000, "price in SEK"),
+    ),
+    "base_drugs": (
+        Check("to_date < from_date", "ends before it starts", "Correct one of the dates; to_date is the first day no "
+              "longer in the base.", "to_date", "to_date"),
+    ),
+}
+"""What can be wrong in a row of a table whose values can be read."""
+
+NOTICED: Mapping[str, Mapping[str, str]] = {
+    "listings": {"listings_without_days": "end_date = start_date"},
+    "dispensings": {
+        "correction_with_positive_cost": "packages < 0 AND cost > 0",
+        "dispensings_without_packages": "packages = 0",
+        "atc_withdrawn": f"atc IN ({', '.join(map(literal, WITHDRAWN))})",
+    },
+}
+"""Rows (SQL) that are odd but not fatal, by table and kind; see ``tables.KINDS``."""
+
+PERSONAL_NUMBER = ("({0}[0-9]{{2}}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01]){1})")
+CENTURY = "(18|19|20)?"
+PERSONAL_SHARE = 0.02
+"""Of person_ids of ten or twelve digits, the share with a date and the right check digit above which they are
+personal numbers: of ten digits drawn at random 0.7 % have both."""
+
+
+def is_personal_number(x: str) -> str:
+    """SQL: a date, separator and four signs, or ten or twelve digits with a date and the right check digit."""
+    with_sign = PERSONAL_NUMBER.format(CENTURY, "[-+ ][0-9A-Z][0-9]{3}")
+    digits = PERSONAL_NUMBER.format(CENTURY, "[0-9]{4}")
+    last = f"right({x}, 10)"
+    doubled = " + ".join(f"CASE WHEN {d} > 4 THEN 2 * {d} - 9 ELSE 2 * {d} END"
+                         for d in (f"{last}[{i}]::INTEGER" for i in range(1, 11, 2)))
+    others = " + ".join(f"{last}[{i}]::INTEGER" for i in range(2, 11, 2))
+    return (f"(CASE WHEN regexp_full_match({x}, '{with_sign}') THEN true "
+            f"WHEN regexp_full_match({x}, '{digits}') THEN ({doubled} + {others}) % 10 = 0 ELSE false END)")
+
+
+def duckdb_errors() -> type[Exception]:
+    """What DuckDB raises of its own; imported when needed."""
+    import duckdb
+
+    return duckdb.Error
 
 
 class Content(NamedTuple):
@@ -110,6 +196,7 @@ class Border:
     counts: dict[str, int] = field(default_factory=dict)
     has: dict[str, set[str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    damageable: list[Path] = field(default_factory=list)
     person: str = "BIGINT"
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
@@ -131,25 +218,50 @@ class Border:
         if self.form or self.problems:
             raise DataError(self.form + self.problems)
 
+    @contextmanager
+    def damage_told(self) -> Iterator[None]:
+        """A Parquet file that proves damaged where it is read becomes a DataError that names it."""
+        try:
+            yield
+        except duckdb_errors():
+            damaged = [path for path in self.damageable if not self._whole(path)]
+            if not damaged:
+                raise
+            raise DataError([Problem(path.name, "is damaged: some of its values cannot be unpacked",
+                                     "Copy or write the file anew.") for path in damaged]) from None
+
+    def _whole(self, path: Path) -> bool:
+        try:
+            self.sql(f"SELECT max(hash(COLUMNS(*))) FROM read_parquet({literal(str(path))})")
+        except duckdb_errors():
+            return False
+        return True
+
     # Reading
 
     def read(self, table: str, source: Source) -> None:
         """Make the relation ``table``_read with canonical columns and types out of ``source``."""
         self.say(f"reading {source.file}")
         self.files[table] = source.file
+        self.damageable += source.damageable
         self.note(source.file, *source.notes)
         types = {name: "VARCHAR" if kind.startswith("ENUM") else kind
                  for name, kind, *_ in self.sql(f"DESCRIBE SELECT * FROM {source.scan}")}
-        own = self._match(table, source, types)
+        if taken := sorted(set(RESERVED) & {name.casefold() for name in types}):
+            self.form += [Problem(source.file, "the name is taken while the table is read", "Rename the column.",
+                                  column=name) for name in taken]
+            return
+        own = self.match(table, source, types)
         if table in ("persons", "cohort") and "person_id" in own:
             self._choose_person_type(source, own["person_id"][0], types)
-        decimal_comma = self._decimal_comma(source, own, types)
+        decimal_comma, grouped = self._number_form(source, own, types)
+        self._say_date_forms(source, own, types)
         texts, values, unread = [], [], []
         self.has[table] = set()
         for column in self.tables[table]:
             name, kind = own.get(column.name, (None, column.kind))
             if name is None and column.needed:
-                self._missing(table, source, column, types)
+                self.missing(table, source, column, types)
             if name is None or not column.needed and not self._any(source, quote(name)):
                 values.append(f"NULL::{SQL_TYPE.get(kind, self.person)} AS {column.name}")
                 continue
@@ -160,7 +272,7 @@ class Border:
                 texts.append(f"{self._plain(source, x, sql_type, kind)} AS {text}")
                 value = text
             else:
-                texts.append(f"{as_text(x, sql_type, kind)} AS {text}")
+                texts.append(f"{as_text(x, sql_type, kind, grouped=grouped)} AS {text}")
                 unread.append((column.name, kind))
             if column.name == "ddd" and "ddd_per_package" in (name.lower(), source.renamed.get(name)):
                 self.note(source.file, f"{name} is DDD per package; DDD of a row = packages × {name}")
@@ -168,10 +280,10 @@ class Border:
             values.append(f"{value} AS {column.name}")
         self._make(table, source, texts, values, [name for name, _ in unread])
         if source.whole:
-            self.check(table, [Check(f"unread_{name} IS NOT NULL", *EXPECTED[kind], name, f"unread_{name}")
+            self.check(table, [Check(f"unread_{name} IS NOT NULL", *EXPECTED[kind], name, f"unread_{name}", kind)
                                for name, kind in unread])
 
-    def _match(self, table: str, source: Source, types: Mapping[str, str]) -> dict[str, tuple[str, Kind]]:
+    def match(self, table: str, source: Source, types: Collection[str]) -> dict[str, tuple[str, Kind]]:
         """Canonical column -> (own name, kind) of the columns there; the others are named as ignored."""
         kinds: dict[str, tuple[str, Kind]] = {}
         for column in self.tables[table]:
@@ -181,6 +293,9 @@ class Border:
         ignored, mapped = [], []
         for name in sorted(types, key=lambda name: name not in source.renamed):  # columns.toml comes first
             known = source.renamed.get(name, name.strip().lower())
+            if (twice := source.renamed.get(without_number(name), without_number(known))) != known and twice in kinds:
+                self.form.append(Problem(source.file, "the column is there twice", "Keep one of them.",
+                                         column=without_number(name)))
             if known not in kinds or kinds[known][0] in own:
                 ignored.append(name)
                 continue
@@ -189,12 +304,16 @@ class Border:
                 mapped.append(f"{name} as {known}")
         self.form += [
             Problem("columns.toml", f"{source.file} has no such column", "Correct the name, or remove the line; the "
-                    f"columns are {', '.join(types)}.", column=name)
-            for name in sorted(source.promised - types.keys()) if kinds[source.renamed[name]][0] not in own]
+                    f"columns are {in_words(types)}.", column=name)
+            for name in sorted(source.promised - set(types)) if kinds[source.renamed[name]][0] not in own]
+        self.form += [
+            Problem(part, "the part lacks a column that other parts have", "Write all parts with the same columns.",
+                    column=name)
+            for part, has in source.parts.items() for name, _ in own.values() if name.casefold() not in has]
         if mapped:
             self.note(source.file, f"read {', '.join(mapped)}")
         if ignored:
-            self.note(source.file, f"ignored {', '.join(sorted(ignored))}")
+            self.note(source.file, f"ignored {in_words(sorted(ignored))}")
         if own.get("birth_month", ("", ""))[1] == "year":
             self.note(source.file, "only years of birth; everyone counts as born in July")
         return own
@@ -207,22 +326,55 @@ class Border:
         if self.sql(f"SELECT 1 FROM {source.scan} WHERE NOT regexp_full_match({x}, '0|[1-9][0-9]{{0,17}}') LIMIT 1"):
             self.person = "VARCHAR"
 
-    def _decimal_comma(self, source: Source, own: Mapping[str, tuple[str, Kind]], types: Mapping[str, str]) -> bool:
-        """Whether the numbers of the file are written with a decimal comma; stated back."""
-        numbers = [quote(name) for name, kind in own.values() if kind == "number" and types[name] == "VARCHAR"]
-        if source.comma_separated or not numbers:
-            return False
-        any_comma = " OR ".join(f"contains({x}, ',')" for x in numbers)
-        comma = bool(self.sql(f"SELECT 1 FROM {source.scan} WHERE {any_comma} LIMIT 1"))
+    def _number_form(self, source: Source, own: Mapping[str, tuple[str, Kind]], types: Mapping[str, str]
+                     ) -> tuple[bool, bool]:
+        """Whether the numbers of the file have a decimal comma, and whether blanks group thousands; stated back.
+
+        A cost whose every sign stands before three digits is refused: it could be a thousand times as much.
+        """
+        texts = {column: quote(name) for column, (name, kind) in own.items()
+                 if kind == "number" and types[name] == "VARCHAR"}
+
+        def some(where: Callable[[str], str], columns: Iterable[str] = texts) -> bool:
+            found = " OR ".join(f"({where(texts[column])})" for column in columns)
+            return bool(found and self.sql(f"SELECT 1 FROM {source.scan} WHERE {found} LIMIT 1"))
+
+        comma = not source.comma_separated and some(lambda x: f"contains({x}, ',')")
+        grouped = some(lambda x: f"NOT regexp_full_match({x}, '[0-9.,-]*') AND regexp_matches({x}, '[0-9]{BLANK}[0-9]')")
         if comma:
             self.note(source.file, "decimal comma")
-        return comma
+        if grouped:
+            self.note(source.file, "blanks between thousands")
+        sign = "," if comma else "."
+        thousands = f"[+-]?[1-9][0-9]{{0,2}}([{sign}][0-9]{{3}})+"
+        for column in {"cost", "gross_price"} & texts.keys():
+            if some(lambda x: f"contains({x}, '{sign}')", [column]) and not some(
+                    lambda x: f"contains({x}, '{sign}') AND NOT regexp_full_match({x}, '{thousands}')", [column]):
+                self.form.append(Problem(source.file, f"every {sign} stands before three digits: thousands or decimals?",
+                                         "Write öre with two digits, or leave out what separates thousands.",
+                                         column=column))
+        return comma, grouped
 
-    def _missing(self, table: str, source: Source, column: Column, types: Mapping[str, str]) -> None:
+    def _say_date_forms(self, source: Source, own: Mapping[str, tuple[str, Kind]], types: Mapping[str, str]) -> None:
+        """State how dates are written where that is not YYYY-MM-DD; what cannot be read is told later."""
+        dates = {name: types[name] for name, kind in own.values() if kind in ("date", "month")}
+        forms = {"YYYYMMDD" if shape == "9" * 8 else f"YYYY{sign}MM{sign}DD"
+                 for name in dates if dates[name] == "VARCHAR"
+                 for shape, sign in self.sql(
+                     f"SELECT DISTINCT shape, shape[5] FROM (SELECT translate({quote(name)}, '0123456789', '9999999999') "
+                     f"AS shape FROM (SELECT DISTINCT {quote(name)} FROM {source.scan})) "
+                     "WHERE regexp_full_match(shape, '9{8}|9999([/]9{1,2}[/]|[.]9{1,2}[.])9{1,2}')")}
+        if forms:
+            self.note(source.file, f"dates as {', '.join(sorted(forms))}")
+        if "TIMESTAMP WITH TIME ZONE" in dates.values():
+            self.note(source.file, "times with a zone are taken as the date in Sweden")
+
+    def missing(self, table: str, source: Source, column: Column, types: Iterable[str]) -> None:
+        """Say that a needed column is not there."""
         others = " or ".join([column.name, *(name for name, _ in STAND_INS.get(column.name, ()))])
         mapping = f", or map a name of your own onto it in columns.toml under [{table}]" if table in TABLES else ""
         self.form.append(Problem(source.file, "the column is missing", f"Add {others}{mapping}; the columns are "
-                                 f"{', '.join(types)}.", column=column.name))
+                                 f"{in_words(types)}.", column=column.name))
 
     def _any(self, source: Source, x: str) -> bool:
         return bool(self.sql(f"SELECT 1 FROM {source.scan} WHERE {x} IS NOT NULL LIMIT 1"))
@@ -276,7 +428,8 @@ class Border:
             if n:
                 rows = self.sql(f"SELECT file_, row_, ({c.value})::VARCHAR FROM {relation or table + '_placed'} "
                                 f"WHERE {c.wrong} ORDER BY file_, row_ LIMIT {SHOWN}")
-                self.problems += [Problem(file, c.problem, c.remedy, row, c.column, shown, n if i == 0 else 1)
+                self.problems += [Problem(file, c.problem, remedy(c.kind, shown) if c.kind else c.remedy, row,
+                                          c.column, shown, n if i == 0 else 1)
                                   for i, (file, row, shown) in enumerate(rows)]
 
     def check_table(self, table: str) -> None:
@@ -288,24 +441,25 @@ class Border:
         filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
         checks = [Check(f"{name} IS NULL AND unread_{name} IS NULL", "the value is missing", "Fill it in.", name)
                   for name in filled]
-        if table == "dispensings":
-            checks += [Check("cost < 0 AND packages > 0", "a purchase with a negative cost",
-                             "Write the cost without the sign; a correction has negative packages too.", "cost",
-                             "cost"),
-                       Check("date NOT BETWEEN DATE '1950-01-01' AND DATE '2100-12-31'",
-                             "cannot be the date of a dispensing", "Correct the date.", "date", "date")]
-            checks += [Check(f"isinf({name})", "is no finite number", "Correct the value.", name, name)
-                       for name in ("packages", "ddd", "cost", "gross_price") if name in has]
-        elif table == "persons":
-            checks += [Check("birth_month NOT BETWEEN DATE '1880-01-01' AND DATE '2100-12-31'",
-                             "cannot be a month of birth", "Correct the date.", "birth_month", "birth_month")]
-        elif table == "listings":
-            checks += [Check("end_date < start_date", "the listing ends before it starts", "Correct one of the dates; "
-                             "end_date is the first day no longer listed.", "end_date", "end_date")]
-        elif table == "base_drugs":
-            checks += [Check("to_date < from_date", "ends before it starts", "Correct one of the dates; to_date is the "
-                             "first day no longer in the base.", "to_date", "to_date")]
-        self.check(table, checks)
+        self.check(table, checks + self.impossible(table))
+        if "person_id" in has:
+            self._refuse_personal_numbers(table)
+
+    def impossible(self, table: str) -> list[Check]:
+        """What no row of a table can be, whatever the other rows are."""
+        return [c for c in CHECKS.get(table, ()) if c.column in self.has[table]]
+
+    def _refuse_personal_numbers(self, table: str) -> None:
+        """A personnummer or samordningsnummer where a pseudonym belongs."""
+        long = "person_id >= 1000000000" if self.person == "BIGINT" else "length(person_id) BETWEEN 10 AND 13"
+        found = self.sql(
+            f"SELECT length(x), bool_or(contains(x, '-') OR contains(x, '+') OR contains(x, ' ')), "
+            f"avg({is_personal_number('x')}::INTEGER) FROM (SELECT DISTINCT person_id::VARCHAR AS x FROM {table}_read "
+            f"WHERE {long}) GROUP BY 1")
+        if any(share > (0 if signed else PERSONAL_SHARE) for _, signed, share in found):
+            self.check(table, [Check(is_personal_number("person_id::VARCHAR"), "is a personnummer or samordningsnummer",
+                                     "Replace it by a pseudonym in every table before the data are handed on.",
+                                     "person_id", "person_id")])
 
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""
@@ -365,10 +519,18 @@ class Border:
     def content(self) -> Content:
         """Codes and dates of the dispensings; missing values and odd codes are counted."""
         self.say("looking through the dispensings")
+        for table, kinds in NOTICED.items():
+            counts = ", ".join(f"count(*) FILTER (WHERE {odd})" for odd in kinds.values())
+            for kind, n in zip(kinds, self.sql(f"SELECT {counts} FROM {table}")[0], strict=True):
+                self.count(kind, n)
         seen = pd.DataFrame(
             self.sql("SELECT atc, date_trunc('month', date)::DATE, count(*), min(date), max(date), "
                      "count(*) - count(ddd), count(*) - count(gross_price) FROM dispensings GROUP BY ALL"),
             columns=["atc", "month", "rows", "first", "last", "ddd_unknown", "gross_price_unknown"])
+        return self.summed(seen)
+
+    def summed(self, seen: pd.DataFrame) -> Content:
+        """The content from rows per code and month: first and last date, missing values."""
         codes = seen.groupby("atc", dropna=False)["rows"].sum().reset_index()
         good = codes["atc"].str.fullmatch(ATC_FORM).fillna(False).astype(bool)
         self.count("atc_missing", codes.loc[codes["atc"].isna(), "rows"].sum())
