@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.report.contents import read_run
+from lakemedelsmodell.report.interactive import render_page, write_pages
 from lakemedelsmodell.report.texts import LANGUAGES
 
-__all__ = ["LANGUAGES", "render_report", "write_reports"]
+__all__ = ["LANGUAGES", "render_page", "render_report", "write_pages", "write_reports"]
 
 
 def render_report(folder: str | Path, lang: str) -> str:
@@ -32,7 +33,7 @@ def render_report(folder: str | Path, lang: str) -> str:
 
 
 def write_reports(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:
-    """Write ``report.<lang>.html`` for every language, and results.xlsx; returns the paths of the pages."""
+    """Write ``report.<lang>.html`` for every language, results.xlsx and ``page.<lang>.html``; returns the reports."""
     from lakemedelsmodell.report.results_workbook import FILE, write_workbook
 
     paths = []
@@ -41,4 +42,5 @@ def write_reports(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[
         path.write_text(render_report(folder, lang), encoding="utf-8", newline="\n")
         paths.append(path)
     write_workbook(read_run(folder), Path(folder) / FILE)
+    write_pages(folder, langs)
     return paths
