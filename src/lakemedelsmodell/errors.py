@@ -7,8 +7,37 @@ user as a traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+IDENTIFYING = frozenset({"person_id"})
+"""Columns whose values are never shown, only their form."""
+
+PERSONAL_NUMBER = re.compile(
+    r"(?<!\d)(\d\d)?\d\d-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+ ]?[\dA-Z]\d{3}(?!\d)")
+"""What could be a personnummer or samordningsnummer (its day is 60 higher), check digit or not."""
+
+LONGEST_VALUE = 80
+"""Signs of a value that are shown."""
+
+
+def form(text: str) -> str:
+    """What a value looks like without saying it: # for a digit, x for a letter."""
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "#", text))
+
+
+def masked(text: str) -> str:
+    """The text with the form only of what could be a personal number."""
+    return PERSONAL_NUMBER.sub(lambda found: form(found[0]), text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 class UserError(Exception):
@@ -30,7 +59,7 @@ class Problem:
     """One thing wrong in one place of one file.
 
     ``row`` counts data rows from 1 (the header is not counted) and is None where the trouble is not
-    in one row. ``value`` is shown as read and must never be a person's name or personal number.
+    in one row. Of a value that identifies a person, or could be a personal number, only the form is kept.
     """
 
     file: str
@@ -41,16 +70,21 @@ class Problem:
     value: str | None = None
     count: int = 1
 
+    def __post_init__(self) -> None:
+        if self.value is not None:
+            object.__setattr__(self, "value", _cut(form(self.value) if self.column in IDENTIFYING
+                                                   else masked(self.value)))
+
     def __str__(self) -> str:
         place = [self.file]
         if self.row is not None:
             place.append(f"row {self.row}")
         if self.column is not None:
-            place.append(f"column {self.column}")
+            place.append(f"column {_cut(self.column)}")
         if self.value is not None:
             place.append(f"value {self.value!r}")
         more = f" ({self.count} rows)" if self.count > 1 else ""
-        return f"{', '.join(place)}: {self.problem}{more}. {self.remedy}"
+        return _one_line(masked(f"{', '.join(place)}: {self.problem}{more}. {self.remedy}"))
 
 
 class DataError(UserError):

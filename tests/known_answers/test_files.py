@@ -219,6 +219,6 @@ def test_a_cohort_file_with_errors_tells_them_all(tmp_path):
     with pytest.raises(DataError) as error:
         read_cohort(tmp_path / "c.csv")
     assert [(p.row, p.column, p.value) for p in error.value.problems] == [
-        (1, "age", "200.0"), (2, "months", "-2.0"), (4, "person_id", "b")]
+        (1, "age", "200.0"), (2, "months", "-2.0"), (4, "person_id", "x")]
     with pytest.raises(UserError, match="does not exist"):
         read_cohort(tmp_path / "nowhere.csv")

@@ -107,7 +107,9 @@ def _at_most(column: str, bound: int, of: str) -> Check:
 
 
 CHECKS: Mapping[str, tuple[Check, ...]] = {
-    "centres": (Check("abs(cni) > 1e300", "is no finite number", "Correct the value, or leave it empty.", "cni", "cni"),),
+    "centres": (
+        Check("abs(cni) > 1e300", "is no finite number", "Correct the value, or leave it empty.", "cni", "cni"),
+    ),
     "persons": (
         Check("birth_month NOT BETWEEN DATE '1880-01-01' AND DATE '2100-12-31'", "cannot be a month of birth",
               "Correct the date.", "birth_month", "birth_month"),
@@ -143,6 +145,8 @@ NOTICED: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Rows (SQL) that are odd but not fatal, by table and kind; see ``tables.KINDS``."""
+
+MONEY = ("cost", "gross_price")
 
 PERSONAL_NUMBER = ("({0}[0-9]{{2}}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01]){1})")
 CENTURY = "(18|19|20)?"
@@ -328,10 +332,7 @@ class Border:
 
     def _number_form(self, source: Source, own: Mapping[str, tuple[str, Kind]], types: Mapping[str, str]
                      ) -> tuple[bool, bool]:
-        """Whether the numbers of the file have a decimal comma, and whether blanks group thousands; stated back.
-
-        A cost whose every sign stands before three digits is refused: it could be a thousand times as much.
-        """
+        """Whether the numbers of the file have a decimal comma, and whether blanks group thousands; stated back."""
         texts = {column: quote(name) for column, (name, kind) in own.items()
                  if kind == "number" and types[name] == "VARCHAR"}
 
@@ -340,18 +341,18 @@ class Border:
             return bool(found and self.sql(f"SELECT 1 FROM {source.scan} WHERE {found} LIMIT 1"))
 
         comma = not source.comma_separated and some(lambda x: f"contains({x}, ',')")
-        grouped = some(lambda x: f"NOT regexp_full_match({x}, '[0-9.,-]*') AND regexp_matches({x}, '[0-9]{BLANK}[0-9]')")
+        grouped = some(lambda x: f"length({x}) > 4 AND regexp_matches({x}, '[0-9]{BLANK}[0-9]')")
         if comma:
             self.note(source.file, "decimal comma")
         if grouped:
             self.note(source.file, "blanks between thousands")
         sign = "," if comma else "."
         thousands = f"[+-]?[1-9][0-9]{{0,2}}([{sign}][0-9]{{3}})+"
-        for column in {"cost", "gross_price"} & texts.keys():
-            if some(lambda x: f"contains({x}, '{sign}')", [column]) and not some(
+        for column in texts:  # of money, where it would be a thousand times as much
+            if column in MONEY and some(lambda x: f"contains({x}, '{sign}')", [column]) and not some(
                     lambda x: f"contains({x}, '{sign}') AND NOT regexp_full_match({x}, '{thousands}')", [column]):
-                self.form.append(Problem(source.file, f"every {sign} stands before three digits: thousands or decimals?",
-                                         "Write öre with two digits, or leave out what separates thousands.",
+                self.form.append(Problem(source.file, f"every {sign!r} stands before three digits: of thousands, or of "
+                                         "decimals?", "Write öre with two digits, and nothing between thousands.",
                                          column=column))
         return comma, grouped
 
@@ -361,8 +362,8 @@ class Border:
         forms = {"YYYYMMDD" if shape == "9" * 8 else f"YYYY{sign}MM{sign}DD"
                  for name in dates if dates[name] == "VARCHAR"
                  for shape, sign in self.sql(
-                     f"SELECT DISTINCT shape, shape[5] FROM (SELECT translate({quote(name)}, '0123456789', '9999999999') "
-                     f"AS shape FROM (SELECT DISTINCT {quote(name)} FROM {source.scan})) "
+                     "SELECT DISTINCT shape, shape[5] FROM (SELECT translate(x, '0123456789', '9999999999') AS shape "
+                     f"FROM (SELECT DISTINCT {quote(name)} AS x FROM {source.scan})) "
                      "WHERE regexp_full_match(shape, '9{8}|9999([/]9{1,2}[/]|[.]9{1,2}[.])9{1,2}')")}
         if forms:
             self.note(source.file, f"dates as {', '.join(sorted(forms))}")
@@ -550,10 +551,24 @@ class Border:
             "row_number() OVER (PARTITION BY person_id) AS nth FROM listings) l USING (person_id)")[0]
         self.count("dispensings_of_unlisted_person", total - somebody)
         self.count("dispensings_outside_listing", somebody - listed)
+        self._count_lives()
         self.count("correction_without_purchase", self.sql(
             "SELECT count(*) FROM (SELECT sum(packages) AS net FROM dispensings SEMI JOIN (SELECT DISTINCT person_id, "
             "atc, date FROM dispensings WHERE packages < 0) USING (person_id, atc, date) "
             "GROUP BY person_id, atc, date) WHERE net < 0")[0][0])
+
+    def _count_lives(self) -> None:
+        """Count what lies before birth or after death; only the few who were born or died late are looked up."""
+        born, died = ("{} < p.birth_month AND date_trunc('year', {}) < p.birth_month", "{} >= p.death_date")
+        for table, day, persons in (("listings", "start_date", "true"),
+                                    ("dispensings", "date", "death_date IS NOT NULL OR birth_month > "
+                                     "(SELECT min(date) FROM dispensings)")):
+            before, after = self.sql(
+                f"SELECT count(*) FILTER (WHERE {born.format('t.' + day, 't.' + day)}), "
+                f"count(*) FILTER (WHERE {died.format('t.' + day)}) FROM {table} t "
+                f"JOIN (SELECT person_id, birth_month, death_date FROM persons WHERE {persons}) p USING (person_id)")[0]
+            self.count(f"{table}_before_birth", before)
+            self.count(f"{table}_after_death", after)
 
     def digest(self) -> str:
         """A hash of all tables that depends on no order or file; repeated dispensings are counted on the way.

@@ -11,7 +11,7 @@ import pandas as pd
 from lakemedelsmodell.data.checks import SHOWN
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.columns import Column, columns
-from lakemedelsmodell.data.files import open_file
+from lakemedelsmodell.data.files import odd_names, open_file
 from lakemedelsmodell.data.tables import new_border
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import BAND_FROM
@@ -49,14 +49,17 @@ def read_cohort(path: str | Path) -> Cohort:
     border = new_border()
     source = open_file(path, "cohort", border)
     names = [name.strip().lower() for name, *_ in border.sql(f"DESCRIBE SELECT * FROM {source.scan}")]
-    flags = [name for name in names if name.startswith(FLAG)]
+    flags = list(dict.fromkeys(name for name in names if name.startswith(FLAG)))
+    border.form += odd_names(path.name, flags)
+    border.raise_problems()
     border.tables = {"cohort": COLUMNS + tuple(Column(name, "bool", needed=True, filled=True) for name in flags)}
-    border.read("cohort", source)
-    border.raise_problems()
-    border.check_table("cohort")
-    border.raise_problems()
-    there = ["row_", *(c.name for c in COLUMNS if c.name in border.has["cohort"]), *flags]
-    frame = border.connection.table("cohort_placed").select(there).order_by("row_").to_pandas()
+    with border.damage_told():
+        border.read("cohort", source)
+        border.raise_problems()
+        border.check_table("cohort")
+        border.raise_problems()
+        there = ["row_", *(c.name for c in COLUMNS if c.name in border.has["cohort"]), *flags]
+        frame = border.connection.table("cohort_placed").select(there).order_by("row_").to_pandas()
     _validate(frame, path.name)
     counted = frame["months"] * frame.get("weight", 1) > 0
     left_out = int((~counted).sum())

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
+
+from lakemedelsmodell.errors import form
 
 Kind = Literal["person", "text", "date", "month", "year", "sex", "number", "bool", "atc"]
 
@@ -60,7 +65,42 @@ EXPECTED: dict[Kind, tuple[str, str]] = {
 }
 """What is said of a value that cannot be read: the problem and its remedy."""
 
-_BLANK = r"[\s\x{00A0}\x{202F}\x{2007}]+"
+HINTS: dict[Kind, tuple[tuple[str, str], ...]] = {
+    "date": (
+        (r"[1-9]\d{4}(\.\d+)?", "This is a spreadsheet's day number: format the column as dates and save it anew."),
+        (r"\d{6}", "Write the century too: YYYYMMDD."),
+        (r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}.*", "Write the year first, as YYYY-MM-DD: day and month cannot be told "
+                                                "apart."),
+        (r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)", "Write the Swedish date without a time zone."),
+    ),
+    "number": (
+        (r"[-+]?[\d\s]*\d[.,]\d{3}[.,]\d.*", "Leave out what separates thousands."),
+        (r"[-+]?\d{1,3}(['’´]\d{3})+([.,]\d+)?", "Leave out what separates thousands."),
+        (r"#.+", "This is a spreadsheet's error: mend its formula."),
+        (r".*(kr|SEK|:-)\.?", "Write the number alone, in SEK."),
+        (r"\(.*\)|.*-", "Write the minus sign first."),
+    ),
+}
+"""What a value that cannot be read probably is, tried in order: its form and a better remedy."""
+
+
+def remedy(kind: Kind, value: str | None) -> str:
+    """What to do about a value that cannot be read as ``kind``."""
+    likely = (say for pattern, say in HINTS.get(kind, ()) if re.fullmatch(pattern, value or ""))
+    return next(likely, EXPECTED[kind][1])
+
+
+RESERVED = ("file_", "row_", "filename", "file_row_number")
+"""Names under which the place of a row is kept while a table is read."""
+
+WITHDRAWN: Mapping[str, str] = {"N03AX12": "N02BF01", "N03AX16": "N02BF02", "L04AA13": "L04AK01"}
+"""Codes that old files hold and WHO has moved since (gabapentin, pregabalin, leflunomide), and where to."""
+
+BLANK = r"[\s\x{00A0}\x{202F}\x{2007}]+"
+GROUPED = rf"[+\x{{2212}}-]?[0-9]{{1,3}}({BLANK}[0-9]{{3}})+([.,][0-9]*)?"
+"""A number with blanks between thousands, and nowhere else."""
+
+_TIME = "([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?"
 _MISSING = "('', 'NA', 'NaN', 'nan', 'NULL', 'null', '.')"
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
 ATC_FORM = "[ABCDGHJLMNPRSV][0-9]{2}[A-Z]{2}[0-9]{2}"
@@ -77,22 +117,45 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def as_text(x: str, sql_type: str, kind: Kind) -> str:
+def numbered(names: Iterable[str]) -> list[str]:
+    """Column names told apart: the second "cost" becomes "cost (2)"; reserved names count as taken."""
+    seen = Counter(RESERVED)
+    found = []
+    for name in names:
+        seen[name.casefold()] += 1
+        n = seen[name.casefold()]
+        found.append(name if n == 1 else f"{name} ({n})")
+    return found
+
+
+def without_number(name: str) -> str:
+    """The name as the file has it, see :func:`numbered`."""
+    return re.sub(r" \(\d+\)$", "", name)
+
+
+def in_words(names: Iterable[str], most: int = 30) -> str:
+    """Column names for a message. What may be a value, as where the header is missing, is shown by its form only."""
+    shown = [n if n[:1].isalpha() and len(n) <= 40 and sum(map(str.isdigit, n)) <= 4 else form(n[:40]) for n in names]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def as_text(x: str, sql_type: str, kind: Kind, *, grouped: bool = False) -> str:
     """The value as read, as text without blanks around it; NULL where nothing is written.
 
-    Blanks inside a number go too: they group thousands (also the no-break kinds).
+    Where numbers are ``grouped``, blanks between thousands go too (also the no-break kinds).
     """
     if sql_type in ("DOUBLE", "FLOAT"):  # 20260105.0 is a date kept as a float
         x = f"CASE WHEN {x} = trunc({x}) AND abs({x}) < 1e15 THEN {x}::BIGINT::VARCHAR ELSE {x}::VARCHAR END"
     elif sql_type != "VARCHAR":
         x = f"{x}::VARCHAR"
-    if kind == "number":
-        x = f"replace(CASE WHEN regexp_matches({x}, '{_BLANK}') THEN regexp_replace({x}, '{_BLANK}', '', 'g') " \
-            f"ELSE {x} END, '\u2212', '-')"
-    elif kind == "atc":
-        return f"nullif(upper(regexp_replace({x}, '[.]|{_BLANK}', '', 'g')), '')"
-    else:
-        x = f"trim({x}, ' \t\r\n\u00a0')"
+    if kind == "atc":
+        return f"nullif(upper(regexp_replace({x}, '[.]|{BLANK}', '', 'g')), '')"
+    x = f"trim({x}, ' \t\r\n\u00a0\u202f\ufeff')"
+    if kind == "number" and sql_type == "VARCHAR":
+        x = f"replace({x}, '\u2212', '-')"
+        if grouped:
+            x = (f"CASE WHEN regexp_full_match({x}, '{GROUPED}') THEN regexp_replace({x}, '{BLANK}', '', 'g') "
+                 f"ELSE {x} END")
     if kind == "text":
         return f"nullif({x}, '')"
     return f"CASE WHEN {x} NOT IN {_MISSING} THEN {x} END"
@@ -105,8 +168,10 @@ def parsed(x: str, sql_type: str, kind: Kind, *, decimal_comma: bool = False, pe
     """
     day = (f"CASE WHEN regexp_full_match({x}, '[0-9]{{8}}') "
            f"THEN try_cast({x}[1:4] || '-' || {x}[5:6] || '-' || {x}[7:8] AS DATE) "
-           f"WHEN regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ].*)?') "
-           f"THEN try_cast({x}[1:10] AS DATE) END")
+           f"WHEN regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{_TIME}') "
+           f"THEN try_cast({x}[1:10] AS DATE) "
+           f"WHEN regexp_full_match({x}, '[0-9]{{4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}') "
+           f"THEN try_cast(translate({x}, '/.', '--') AS DATE) END")
     match kind:
         case "text":
             return None
@@ -146,10 +211,10 @@ def plain(x: str, sql_type: str, kind: Kind, *, person: str = "BIGINT", clean: b
     match kind:
         case "person":
             return f"{x}::{person}" if sql_type in INTEGERS else as_text(x, sql_type, "text")
-        case "date":
-            return x if sql_type == "DATE" else f"{x}::DATE"
-        case "month":
-            return f"date_trunc('month', {x})::DATE"
+        case "date" | "month":
+            if sql_type == "TIMESTAMP WITH TIME ZONE":  # midnight in Sweden is another day in UTC
+                x = f"({x} AT TIME ZONE 'Europe/Stockholm')"
+            return f"date_trunc('month', {x})::DATE" if kind == "month" else x if sql_type == "DATE" else f"{x}::DATE"
         case "number":
             floats = sql_type in ("DOUBLE", "FLOAT")
             return f"CASE WHEN NOT isnan({x}) THEN {x}::DOUBLE END" if floats else f"{x}::DOUBLE"

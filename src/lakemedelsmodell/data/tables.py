@@ -23,16 +23,24 @@ KINDS: Mapping[str, str] = {
     "atc_malformed_or_unknown": "dispensings with a malformed or unknown ATC code",
     "atc_missing": "dispensings without an ATC code",
     "atc_normalised": "dispensings whose ATC code was put right (case, blanks, dots)",
+    "atc_withdrawn": "dispensings with an ATC code that has been moved since, read as written",
+    "correction_with_positive_cost": "corrections that cost more than nothing",
     "correction_without_purchase": "corrections without a purchase of that person, code and date",
     "ddd_unknown": "dispensings without DDD",
+    "dispensings_after_death": "dispensings on or after the day the person died",
+    "dispensings_before_birth": "dispensings before the month the person was born",
     "dispensings_of_unlisted_person": "dispensings of a person nobody lists",
     "dispensings_outside_listing": "dispensings of a listed person outside every listing",
     "dispensings_outside_window": "dispensings outside the period and its look-back",
     "dispensings_without_listed_month": "dispensings of base drugs in the period without a listed month, left out",
     "cost_without_listed_month_sek": "SEK of base drugs in the period without a listed month, left out",
+    "dispensings_without_packages": "dispensings of 0 packages",
     "dispensings_of_other_prescribers": "dispensings prescribed outside the centres, left out",
     "cost_of_other_prescribers_sek": "SEK prescribed outside the centres, left out",
     "duplicate_rows": "dispensings identical to another row",
+    "listings_after_death": "listings that begin on or after the day the person died",
+    "listings_before_birth": "listings that begin before the month the person was born; they count from it",
+    "listings_without_days": "listings that end on the day they start",
     "gross_price_unknown": "dispensings without a gross price",
     "rows_without_months": "rows of a cohort without listed months or weight, left out",
     "persons_without_history": "listed persons not listed through the whole look-back",
@@ -128,20 +136,21 @@ def new_border(progress: Callable[[str], Any] | None = None) -> Border:
 
 def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> HalfYear:
     """Read and check all tables; the half-year, or a DataError with every problem found."""
-    for table in TABLES:
-        if table in sources:
-            border.read(table, sources[table])
-    if border.form:
+    with border.damage_told():
+        for table in TABLES:
+            if table in sources:
+                border.read(table, sources[table])
+        if border.form:
+            border.raise_problems()
+        for table in border.files:
+            border.check_table(table)
+        if not border.form:
+            border.check_keys()
         border.raise_problems()
-    for table in border.files:
-        border.check_table(table)
-    if not border.form:
-        border.check_keys()
-    border.raise_problems()
-    border.hand_over()
-    content = border.content()
-    border.count_rows()
-    content_hash = border.digest()
+        border.hand_over()
+        content = border.content()
+        border.count_rows()
+        content_hash = border.digest()
     table = border.connection.table
     centres = table("centres").order_by("centre_id").to_pandas()
     return HalfYear(

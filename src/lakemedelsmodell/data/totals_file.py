@@ -19,7 +19,6 @@ covariate_*
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -30,7 +29,7 @@ import pandas as pd
 
 from lakemedelsmodell.data.checks import SHOWN
 from lakemedelsmodell.data.columns import Column
-from lakemedelsmodell.data.files import TEXT_SUFFIXES, open_file
+from lakemedelsmodell.data.files import TEXT_SUFFIXES, odd_names, open_file
 from lakemedelsmodell.data.tables import new_border
 from lakemedelsmodell.errors import DataError, Problem, UserError
 
@@ -139,17 +138,16 @@ def read_totals(path: str | Path) -> Totals:
     border.raise_problems()
     names = [name.strip().lower() for name, *_ in border.sql(f"DESCRIBE SELECT * FROM {source.scan}")]
     numbers = list(dict.fromkeys(name for kind in KINDS for name in names if name.startswith(f"{kind}_")))
-    border.problems += [
-        Problem(path.name, "the column's name has other signs than letters, digits and _", "Rename it", column=name)
-        for name in numbers if not re.fullmatch(r"\w+", name)]
+    border.form += odd_names(path.name, numbers)
     border.raise_problems()
     border.tables = {"totals": NEEDED + tuple(Column(name, "number", needed=True, filled=True) for name in numbers)}
-    border.read("totals", source)
-    border.raise_problems()
-    border.check_table("totals")
-    border.raise_problems()
-    columns = ["row_", *(c.name for c in NEEDED if c.name in border.has["totals"]), *numbers]
-    frame = border.connection.table("totals_placed").select(columns).order_by("row_").to_pandas()
+    with border.damage_told():
+        border.read("totals", source)
+        border.raise_problems()
+        border.check_table("totals")
+        border.raise_problems()
+        columns = ["row_", *(c.name for c in NEEDED if c.name in border.has["totals"]), *numbers]
+        frame = border.connection.table("totals_placed").select(columns).order_by("row_").to_pandas()
     found = [said for said in border.found if not said.startswith(f"{path.name}: read ")]  # upper case made lower
     return Totals.from_frame(frame, file=path.name, found=tuple(found))
 
