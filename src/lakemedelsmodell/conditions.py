@@ -6,6 +6,7 @@ both rules ``exclude``, ``requires``, ``yields_to`` and ``marker_only`` hold. Ap
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.errors import DataError, Problem, unknown_name
+from lakemedelsmodell.errors import DataError, Problem, first_of_a_kind, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -275,9 +276,14 @@ def _packaged(name: str) -> ConditionSet:
 TRUE, FALSE = {"true", "1", "ja", "yes"}, {"false", "0", "nej", "no", ""}
 
 
+MAX_BYTES, MAX_CONDITIONS, MAX_THRESHOLD = 1 << 24, 1_000, 1_000_000
+"""What no list goes beyond: bytes of the file, conditions, and days, DDD or packages asked for."""
+
+
 def _number(text: str) -> float:
-    value = float(re.sub(r"[\s\u00a0\u202f]", "", text).replace(",", "."))
-    if not 0 <= value < float("inf"):
+    if not re.fullmatch(r"([0-9]+|[0-9]{1,3}(\s[0-9]{3})+)([.,][0-9]+)?", text):
+        raise ValueError
+    if (value := float(re.sub(r"\s", "", text).replace(",", "."))) > MAX_THRESHOLD:
         raise ValueError
     return value
 
@@ -320,8 +326,8 @@ COLUMNS = ("condition", "atc", "exclude", *RULES)
 
 REMEDIES = {
     "exclude": "Write true or false (also 1/0, ja/nej).", "marker_only": "Write true or false (also 1/0, ja/nej).",
-    "min_dates": "Write a whole number, 0 or more.", "min_days_apart": "Write a whole number, 0 or more.",
-    "min_ddd": "Write a number, 0 or more.", "min_packages": "Write a number, 0 or more.",
+    "min_dates": "Write a whole number from 0 to 1000000.", "min_days_apart": "Write a whole number from 0 to 1000000.",
+    "min_ddd": "Write a number from 0 to 1000000.", "min_packages": "Write a number from 0 to 1000000.",
     "theme": f"Write one of {', '.join(THEMES)}.",
 }
 
@@ -336,14 +342,16 @@ class _Found(dict[str, dict[str, Any]]):
         super().__init__()
         self.file = file
         self.problems: list[Problem] = []
+        self.spelt: dict[str, str] = {}
 
     def wrong(self, problem: str, remedy: str, row: int | None = None, column: str | None = None,
               value: str | None = None) -> None:
         self.problems.append(Problem(self.file, problem, remedy, row, column, value))
 
     def raise_problems(self) -> None:
+        """The first of a kind, the very first with their count."""
         if self.problems:
-            raise DataError(self.problems)
+            raise DataError(first_of_a_kind(self.problems))
 
 
 def read_condition_list(path: str | Path) -> ConditionSet:
@@ -359,6 +367,9 @@ def read_condition_list(path: str | Path) -> ConditionSet:
     for row, line in enumerate(lines, 1):
         if any(line.values()):
             _read_row(row, line, found)
+    if len(found) > MAX_CONDITIONS:
+        raise DataError(Problem(path.name, f"holds {len(found)} conditions", f"Keep at most {MAX_CONDITIONS}: a "
+                                "condition has one name on all the rows of its codes."))
     if not found and not found.problems:
         found.wrong("the table is empty", "Give at least one row with condition and atc.")
     _check_relations(found)
@@ -371,11 +382,15 @@ def read_condition_list(path: str | Path) -> ConditionSet:
 def _read_lines(path: Path) -> tuple[list[str], list[dict[Any, Any]]]:
     """Header and rows; a row with too few fields has None among its values, one with too many has the key None."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError:
         raise DataError(Problem(str(path), "the file cannot be opened", "Give the path of a CSV file.")) from None
+    if len(raw) > MAX_BYTES:
+        raise DataError(Problem(path.name, "is longer than any list of conditions", "Give a CSV file with one ATC code "
+                                "a row, of 16 MB at most."))
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("cp1252", errors="replace")
     if "\0" in text or "\ufffd" in text:
@@ -408,7 +423,7 @@ def _read_row(row: int, line: Mapping[Any, Any], found: _Found) -> None:
     if not name or name == "person_id" or re.search(r"[;,\"\n]", name):
         return found.wrong("not a name for a condition", "Give it a name of its own without , ; and quotes.",
                            row, "condition", name)
-    if twin := next((n for n in found if n != name and n.casefold() == name.casefold()), None):
+    if (twin := found.spelt.setdefault(name.casefold(), name)) != name:
         return found.wrong(f"differs from {twin} in case only", "Give each condition one name, spelt one way.",
                            row, "condition", name)
 
@@ -464,16 +479,17 @@ def _circles(requires: Mapping[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Circles of two or more in who requires whom, each as it is first met in the list's order."""
     circles: list[tuple[str, ...]] = []
     done: set[str] = set()
-
-    def follow(name: str, trail: tuple[str, ...]) -> None:
-        if name in trail:
-            circles.append((*trail[trail.index(name):], name))
-        elif name not in done:
-            for other in requires.get(name, ()):
-                if other != name:
-                    follow(other, (*trail, name))
-            done.add(name)
-
-    for name in requires:
-        follow(name, ())
+    for first in requires:
+        trail = {first: iter(requires[first])}  # on the way, in order, with what is left to follow of each
+        while trail and first not in done:
+            name = next(reversed(trail))
+            other = next(trail[name], None)
+            if other is None:
+                done.add(name)
+                del trail[name]
+            elif other in trail and other != name:
+                way = list(trail)
+                circles.append((*way[way.index(other):], other))
+            elif other not in done and other in requires and other != name:
+                trail[other] = iter(requires[other])
     return circles

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 IDENTIFYING = frozenset({"person_id"})
 """Columns whose values are never shown, only their form."""
@@ -85,6 +85,19 @@ class Problem:
             place.append(f"value {self.value!r}")
         more = f" ({self.count} rows)" if self.count > 1 else ""
         return _one_line(masked(f"{', '.join(place)}: {self.problem}{more}. {self.remedy}"))
+
+
+SHOWN = 20
+"""Examples shown of each kind of problem."""
+
+
+def first_of_a_kind(problems: Iterable[Problem]) -> list[Problem]:
+    """The first :data:`SHOWN` of each file, column and problem, in order; the very first carries their count."""
+    kinds: dict[tuple[str, str | None, str], list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault((problem.file, problem.column, problem.problem), []).append(problem)
+    return [replace(p, count=sum(q.count for q in same)) if i == 0 else p
+            for same in kinds.values() for i, p in enumerate(same[:SHOWN])]
 
 
 class DataError(UserError):

@@ -2,9 +2,8 @@
 
 import pytest
 
-from lakemedelsmodell.data.checks import SHOWN
 from lakemedelsmodell.data.files import read_half_year
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import SHOWN, DataError, Problem, UserError
 
 GOOD = {
     "centres": "centre_id,name\nA,Åhus\nB,Båstad\n",

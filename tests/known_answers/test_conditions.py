@@ -212,7 +212,7 @@ def test_a_missing_or_unreadable_file(tmp_path, written):
     with pytest.raises(DataError, match="nowhere.csv: the file cannot be opened"):
         condition_set(tmp_path / "nowhere.csv")
     with pytest.raises(DataError, match="mine.csv: the encoding cannot be read"):
-        read_condition_list(written("condition,atc\na,A10\n", encoding="utf-16"))
+        read_condition_list(written("condition,atc\na,A10\n", encoding="utf-16-le"))
 
 
 # --- Coverage ------------------------------------------------------------------------------------------------------

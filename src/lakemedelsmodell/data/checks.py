@@ -38,14 +38,10 @@ from lakemedelsmodell.data.columns import (
     remedy,
     without_number,
 )
-from lakemedelsmodell.errors import DataError, Problem
+from lakemedelsmodell.errors import SHOWN, DataError, Problem
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
-
-SHOWN = 20
-"""Examples shown of each kind of problem."""
-
 
 @dataclass(frozen=True)
 class Source:

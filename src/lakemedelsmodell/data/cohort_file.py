@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lakemedelsmodell.data.checks import SHOWN
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.columns import Column, columns
 from lakemedelsmodell.data.files import odd_names, open_file
 from lakemedelsmodell.data.tables import new_border
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import SHOWN, DataError, Problem, UserError
 from lakemedelsmodell.facts import BAND_FROM
 
 COLUMNS = (columns("person_id! person, centre_id! text, age! number, sex! sex, months! number, cost! number, "

@@ -16,10 +16,10 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
-from lakemedelsmodell.data.checks import SHOWN, Border, Source, duckdb_errors
+from lakemedelsmodell.data.checks import Border, Source, duckdb_errors
 from lakemedelsmodell.data.columns import STAND_INS, TABLES, literal, numbered
 from lakemedelsmodell.data.tables import HalfYear, admit, new_border
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import SHOWN, DataError, Problem, UserError
 
 OPTIONAL = {"base_drugs"}
 TEXT_SUFFIXES = (".csv", ".txt", ".tsv")

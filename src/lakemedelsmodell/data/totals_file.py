@@ -27,11 +27,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lakemedelsmodell.data.checks import SHOWN
 from lakemedelsmodell.data.columns import Column
 from lakemedelsmodell.data.files import TEXT_SUFFIXES, odd_names, open_file
 from lakemedelsmodell.data.tables import new_border
-from lakemedelsmodell.errors import DataError, Problem, UserError
+from lakemedelsmodell.errors import SHOWN, DataError, Problem, UserError
 
 KINDS = ("age_sex", "flag", "index", "covariate")
 """Kinds of design columns; a column is called kind_name."""
