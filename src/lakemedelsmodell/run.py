@@ -20,8 +20,10 @@ from lakemedelsmodell.evaluation import (
     quiet,
 )
 from lakemedelsmodell.folders import check_out, file_hashes, plain, staged, to_json, versions, write_manifest
+from lakemedelsmodell.measures.truth import Truth
 
 if TYPE_CHECKING:
+    from lakemedelsmodell.data.tables import HalfYear
     from lakemedelsmodell.simulation.scenario import Scenario
 
 Report = Callable[[Path, Sequence[str]], object]
@@ -83,7 +85,9 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
         simulation.write(stage / "data", stage / "truth")
         progress("reading and checking the files")
         half_year = read_half_year(stage / "data")
-        evaluation = evaluate(half_year, settings or Settings(), progress=progress)
+        settings = settings or Settings()
+        truth = read_truth(half_year, stage / "truth" / "persons.parquet", settings)
+        evaluation = evaluate(half_year, settings, truth=truth, progress=progress)
         (stage / "calibration.json").write_text(to_json(simulation.calibration_report()), encoding="utf-8")
         results = _finish(
             stage, evaluation,
@@ -92,6 +96,21 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
             {"scenario": scenario.model_dump(mode="json"), "seed": simulation.seed, "scale": scale, "centres": centres},
             started, clock, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)
+
+
+def read_truth(half_year: HalfYear, persons: Path, settings: Settings) -> Truth:
+    """What a simulation wrote of its persons, set beside those of its half-year. It is of the last six months."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from lakemedelsmodell.data.periods import Period
+
+    base = "gross" if settings.cost_base == "gross_price" else "cost"
+    hidden = pq.read_table(persons, columns=["person_id", f"expected_{base}_sek", f"style_{base}_sek"])
+    ids = half_year.persons.order_by("person").select("person_id").to_pyarrow()["person_id"].combine_chunks()
+    at = pc.index_in(pc.cast(ids, "string"), pc.cast(hidden["person_id"], "string").combine_chunks()).to_numpy()
+    expected, style = (hidden[f"{what}_{base}_sek"].to_numpy()[at] / 6 for what in ("expected", "style"))
+    return Truth(Period.half_year_of(half_year.months_seen[-1]), expected, style)
 
 
 def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | None = None,

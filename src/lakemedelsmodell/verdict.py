@@ -178,7 +178,9 @@ def judge_results(rule: Rule, results: Mapping[str, Any], *, world: str,
     measures: dict[str, dict[str, float]] = {}
     for c in results["contrasts"]:
         measures.setdefault(c["model"], {}).update(
-            {f"{name}.{c['against']}": _number(c[name]) for name in ("log_sd_ratio", "ci_low", "ci_high")})
+            {f"{name}.{c['against']}": _number(c[name]) for name in ("log_sd_ratio", "ci_low", "ci_high")}
+            | {f"{name}.{c['against']}": _number(c[name])
+               for name in ("pass_through_change", "pass_through_change_low") if c.get(name) is not None})
     groups: dict[str, dict[str, float]] = {}
     for model, of in results["models"].items():
         for group, found in of["predictive_ratios"].items():

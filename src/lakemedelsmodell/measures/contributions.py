@@ -60,17 +60,17 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
     if settlement.pool_sek is not None and table.pool_threshold is not None:
         behind = pooled_cost(cohort, table.pool_threshold) > 0
         persons.append(_stays(cohort, behind)[:, None])
-        few = (persons[-1] > 0) & (persons[-1] < FEWEST_PERSONS)
-        if few.any():  # the pool has but one row of its own kind: let it join amounts that are merged anyway
-            alone = few[:, 0] & ~np.hstack(hidden).any(axis=1)
-            hidden[0] |= alone[:, None] & _smallest(persons[0], np.full(K, FEWEST_AMOUNTS))
+        few: np.ndarray = (persons[-1] > 0) & (persons[-1] < FEWEST_PERSONS)
+        # The pool has but one row of its kind: where nothing is merged that it could join, the fewest amounts join it.
+        alone: np.ndarray = few[:, 0] & ~np.hstack(hidden).any(axis=1)
+        hidden[0] |= alone[:, None] & _smallest(persons[0], np.full(K, FEWEST_AMOUNTS))
         hidden.append(few)
         months = np.hstack([months, np.full((K, 1), np.nan)])
         ore = np.hstack([ore, 100 * settlement.pool_sek[:, None]])
 
     there, merged = np.hstack(persons) > 0, np.hstack(hidden)
-    shown = np.hstack([there & ~merged, merged.any(axis=1)[:, None]])
-    ore = np.hstack([ore, (ore * merged).sum(axis=1)[:, None]])
+    shown = np.hstack([there & ~merged, merged.any(axis=1, keepdims=True)])
+    ore = np.hstack([ore, (ore * merged).sum(axis=1, keepdims=True)])
     whole = _to_the_ore(ore, shown, settlement.reimbursement_ore)
     labels = table.to_frame()[["kind", "name", "sex", "age_from"]].astype(object)
     labels = labels.where(labels.notna(), None)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.amounts import AmountTable, blend
-from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.cohort import CentreTotals, Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.settlement import Settlement, largest_remainder, settle
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 LONGEST_PHASE_IN = 5
 
 
-def repricing_effect(table: AmountTable, repriced: AmountTable, before: Cohort, after: Cohort,
-                     cost_responsibility: float) -> pd.DataFrame:
+def repricing_effect(table: AmountTable, repriced: AmountTable, before: Cohort | CentreTotals,
+                     after: Cohort | CentreTotals, cost_responsibility: float) -> pd.DataFrame:
     """What a change of prices does to each centre, with and without new amounts.
 
     Parameters
     ----------
     table, repriced : the amounts as they were, and at the new prices (:func:`~lakemedelsmodell.amounts.reprice`)
-    before, after : the paid period at the old and at the new prices (:func:`~lakemedelsmodell.data.new_prices`)
+    before, after : the paid period at the old and at the new prices (:func:`~lakemedelsmodell.data.new_prices`), or
+        its sums under the table's rule, where the amounts simply add up
     cost_responsibility : α in (0, 1]
 
     Returns
@@ -108,8 +109,8 @@ class PhaseIn:
         return by_year.to_html(float_format=lambda v: f"{v:,.2f}") + "<p>SEK per listed month.</p>"
 
 
-def phase_in(old: AmountTable, new: AmountTable, cohort: Cohort, cost_responsibility: float, *, years: int = 3,
-             cap: float | None = None, budget_sek: float | None = None) -> PhaseIn:
+def phase_in(old: AmountTable, new: AmountTable, cohort: Cohort | CentreTotals, cost_responsibility: float, *,
+             years: int = 3, cap: float | None = None, budget_sek: float | None = None) -> PhaseIn:
     """Go from one table to another in equal steps, all years settled on the same cohort and budget.
 
     With a ``cap`` nobody loses more than so many SEK per listed month from one year to the next (to the öre); what that

@@ -11,7 +11,39 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.settlement import Settlement
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What a simulation knows of its P persons, in the order of their numbers. SEK per listed month before α.
+
+    Attributes
+    ----------
+    period : Period
+        The half-year it is the truth of.
+    expected : float64, shape (P,)
+        Cost to expect at the region's average practice.
+    style : float64, shape (P,)
+        What the practice of the centre where the person is first listed is expected to cost beyond that.
+    """
+
+    period: Period
+    expected: np.ndarray
+    style: np.ndarray
+
+    def covers(self, period: Period) -> bool:
+        return self.period.start <= period.start and period.end <= self.period.end
+
+    def style_of(self, cohort: Cohort) -> np.ndarray:
+        """s_k, the mean of the centre's listed months, shape (K,); nan for a centre without any."""
+        e = cohort.exposure
+        with np.errstate(invalid="ignore"):
+            mean = np.bincount(cohort.centre, self.style[cohort.person] * e, cohort.n_centres) / np.bincount(
+                cohort.centre, e, cohort.n_centres)
+        return np.round(mean, 9)  # no style is 0, not what rounding left
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lakemedelsmodell.amounts import AddOnKind, AmountTable
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
 from lakemedelsmodell.models.least_squares import (
     NormalEquations,
@@ -67,16 +68,21 @@ class Predictor:
 
 def fit_models(models: Iterable[Model | Predictor], fitted: Cohort, paid: Cohort,
                cost_responsibility: float) -> tuple[dict[str, Payer], tuple[str, ...]]:
-    """Every model the data allow, by name, tables in whole kronor; and a warning for each that is left out."""
+    """Every model the data allow, by name, tables in whole kronor; and a warning for each that is left out.
+
+    A model is left out that lacks something, or whose amounts no solution meets (a UserError).
+    """
     payers: dict[str, Payer] = {}
     warnings = []
     for model in models:
         if lacking := model.lacks(paid) or ("" if isinstance(model, Predictor) else model.lacks(fitted)):
             warnings.append(f"{model.name} is left out: {lacking}")
-        elif isinstance(model, Predictor):
-            payers[model.name] = model.fit(fitted, cost_responsibility, paid)
-        else:
-            payers[model.name] = model.fit(fitted, cost_responsibility).rounded()
+            continue
+        try:
+            payers[model.name] = (model.fit(fitted, cost_responsibility, paid) if isinstance(model, Predictor)
+                                  else model.fit(fitted, cost_responsibility).rounded())
+        except UserError as error:
+            warnings.append(f"{model.name} is left out: {error}")
     return payers, tuple(warnings)
 
 

@@ -64,14 +64,19 @@ def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, 
 
 
 def truth_tables(world: World, block: Block) -> dict[str, pa.Table]:
-    """What nobody can see: per person frailty, intensity and the cost to expect, diseases one row each."""
+    """What nobody can see: per person frailty, intensity, the cost to expect and that of style; diseases one row each.
+
+    Cost is for a half-year listed at average practice; style is what the centre's own is expected to add.
+    """
     gross, cost = world.expected.of(block)
+    styled_gross, styled = world.expected.of(block, styled=True)
     who, disease = np.nonzero(block.diseases)
     names = pa.array(world.illness.diseases)
     return {
         "persons": pa.table({
             "person_id": person_ids(block, np.arange(len(block.persons))), "frailty": block.persons.frailty,
             "intensity": np.exp(block.log_intensity), "expected_gross_sek": gross, "expected_cost_sek": cost,
+            "style_gross_sek": styled_gross - gross, "style_cost_sek": styled - cost,
         }),
         "diseases": pa.table({"person_id": person_ids(block, who), "disease": _coded(disease, names)}),
     }

@@ -1,0 +1,55 @@
+"""What else can be asked of a half-year: its oddities, and the published table derived again."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.amounts import published_table
+from lakemedelsmodell.conditions import ConditionSet
+from lakemedelsmodell.data.flags import build_cohort, dispensings_outside
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.tables import HalfYear, default_period
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation.plan import make_plan
+from lakemedelsmodell.evaluation.settings import Settings
+
+
+def noticed(half_year: HalfYear, settings: Settings = Settings()) -> dict[str, int]:
+    """What is odd but not fatal, by kind, were the default period evaluated; see ``data.tables.KINDS``."""
+    plan = make_plan(*default_period(half_year), half_year.months_seen[0], settings.lookback_months)
+    counts = dict(build_cohort(half_year, plan.period, ConditionSet("none", ()), lookback=plan.lookback).counts)
+    used = min(plan.lookback.start, plan.fit_lookback.start), max(plan.period.end, plan.fit_period.end)
+    outside = dispensings_outside(half_year, used)
+    return counts | ({"dispensings_outside_window": outside} if outside else {})
+
+
+def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()) -> pd.DataFrame:
+    """The published table of ``year`` derived again: round(α × cost ÷ listed months) over its statistics period.
+
+    Returns one row per cell: age_band, sex, listed_months, cost_sek, published, derived (SEK per listed
+    month; nan where nobody was listed) and equal.
+    """
+    published = published_table(year)
+    statistics = Period.calendar_year(settings.table_period or year - 1)
+    missing = [m for m in statistics.months if m not in half_year.months_seen]
+    if missing:
+        raise UserError(f"The table of {year} is derived from {statistics}, "
+                        f"but the data have no dispensings in {missing[0]:%Y-%m}.")
+    cohort = build_cohort(half_year, statistics, ConditionSet("none", ()), months=settings.months,
+                          cost_base=settings.cost_base, borne_by=settings.borne_by)
+    alpha = settings.cost_responsibility or facts.cost_responsibility(date(year, 1, 1))
+    months = np.bincount(cohort.cell, cohort.months, facts.N_CELLS)
+    cost = np.bincount(cohort.cell, cohort.cost, facts.N_CELLS)
+    derived = np.full(facts.N_CELLS, np.nan)
+    listed = months > 0
+    # Öre are summed exactly, so a half krona is a half krona.
+    derived[listed] = np.floor(alpha * cost[listed] / months[listed] + 0.5)
+    paid = published.cells.reshape(-1)
+    return pd.DataFrame({
+        "age_band": np.repeat(facts.BAND_LABELS, len(facts.SEXES)), "sex": np.tile(facts.SEXES, len(facts.BAND_LABELS)),
+        "listed_months": months, "cost_sek": cost, "published": paid, "derived": derived, "equal": derived == paid,
+    })

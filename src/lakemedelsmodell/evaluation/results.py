@@ -1,0 +1,290 @@
+"""The pieces of results.json, and the frames of the CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.amounts import AmountTable
+from lakemedelsmodell.conditions import ConditionSet
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.evaluation.chance import Chance, centre_columns
+from lakemedelsmodell.evaluation.plan import ORACLE, TAKEN_APART, TODAY
+from lakemedelsmodell.measures.calibration import payment_system_fit, redistribution
+from lakemedelsmodell.measures.comparison import Comparison
+from lakemedelsmodell.measures.contributions import contributions
+from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
+from lakemedelsmodell.measures.incentives import starter_packs
+from lakemedelsmodell.measures.style_index import StyleIndex, style_index
+from lakemedelsmodell.measures.true_spread import pitman_morgan
+from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through
+from lakemedelsmodell.models.named_groups import centre_groups
+from lakemedelsmodell.verdict import judge_results, read_rule
+
+EXAMPLES = {
+    "Johan": (60, "M", ()),
+    "Anders": (60, "M", ("diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon")),
+}
+"""The region's two worked examples (information meeting 7 May 2026): the conditions stand for what the
+meeting named: diabetes, cardiovascular disease, anticoagulation, inflammatory disease and cancer."""
+
+
+def period_dict(period: Period) -> dict[str, str]:
+    return {"start": period.start.isoformat(), "end": period.end.isoformat(), "label": str(period)}
+
+
+def totals_dict(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[str, Any]:
+    settlement = next(iter(comparison.settlements.values()))
+    return {
+        "centres": int((settlement.months > 0).sum()), "persons": len(np.unique(cohort.person)),
+        "listed_months": float(settlement.months.sum()), "cost_sek": float(settlement.cost_sek.sum()),
+        "budget_sek": settlement.budget_ore / 100, "cost_responsibility": alpha, "left_out": dict(cohort.counts),
+    }
+
+
+def _persons(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]]:
+    """Who is paid too little under each model: groups, deciles of predicted cost, public against private.
+
+    Groups of too few persons are there by name, with nothing known of them.
+    """
+    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+        told = rows.astype(object)
+        told.loc[rows["persons"] < FEWEST_PERSONS] = None
+        return told
+
+    centres = cohort.centres
+    operator = centres["operator"].to_numpy() if "operator" in centres else np.full(len(centres), None)
+    today = comparison.settlements.get(TODAY)
+    found = {}
+    for model, rows in comparison.groups.groupby("model"):
+        settled = comparison.settlements[model]
+        change = settled.net_sek - today.net_sek if today else np.full(len(centres), np.nan)
+        groups = rows.set_index("group")[["ratio", "ci_low", "ci_high", "persons", "under_compensation_sek",
+                                          "under_ci_low", "under_ci_high"]]
+        deciles = comparison.calibrations[model].groups.rename(columns={"group": "decile"}).set_index("decile")
+        found[model] = {
+            "predictive_ratios": shown(groups).to_dict("index"),
+            "calibration": shown(deciles).reset_index().to_dict("records"),
+            "neutrality": {"net": asdict(neutrality(settled.net_sek, settled.months, operator)),
+                           "change_from_today": asdict(neutrality(change, settled.months, operator))},
+        }
+    return found
+
+
+def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort, alpha: float,
+                more: Sequence[Mapping[str, Mapping[str, Any]]] = ()) -> dict[str, Any]:
+    """Everything known of each model; ``more`` holds, by model, what only some runs can tell."""
+    persons, moved = _persons(comparison, cohort), _redistribution(comparison, cohort)
+    found = {}
+    for name, settlement in comparison.settlements.items():
+        columns = ["kind", "name", "sex", "age_from", "sek_per_month"]
+        table = comparison.tables.get(name)
+        amounts = table.to_frame()[columns] if table else pd.DataFrame(columns=columns)
+        payment = cohort.exposure * comparison.paid_per_month[name]
+        found[name] = {
+            "role": roles[name], "payable": table is not None, "phi": settlement.phi,
+            "unscaled": {"reimbursement_sek": float(settlement.unscaled_sek.sum()),
+                         "spread": comparison.unscaled_spreads[name].measures()},
+            "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
+            "fit": asdict(comparison.fits[name]),
+            "payment_fit": asdict(payment_system_fit(cohort, payment, alpha)),
+            "spread": comparison.spreads[name].measures(),
+            "noise_floor": None, "true_sd": None, "reliability": None, "true_spread_p_value": None,
+            "true_spread_reduction": None, "spread_parts": [], "funnel": None, "persistence": None, "split_half": None,
+            # Only a truth can tell these.
+            "excess_sd": None, "pass_through": None, "pass_through_low": None, "pass_through_high": None,
+            "rmse_to_ideal": None,
+            "redistribution": moved.get(name), **persons[name],
+        }
+        for of_models in more:
+            found[name] |= of_models.get(name, {})
+    return found
+
+
+def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]]:
+    """What changes from today's model to each other: for the centres, for kinds of centre and for groups of persons."""
+    if TODAY not in comparison.settlements:
+        return {}
+    kinds = {name: mask for name, mask in centre_groups(cohort) if mask.any()}
+    at_hand = comparison.groups.set_index(["model", "group"])[["persons", "listed_months", "under_compensation_sek"]]
+    today = at_hand.loc[TODAY]
+    today = today[today["persons"] >= FEWEST_PERSONS]
+    found = {}
+    for name, settlement in comparison.settlements.items():
+        if name == TODAY:
+            continue
+        moved = redistribution(settlement, comparison.settlements[TODAY])
+        change = moved.centres.set_index("centre_id").reindex(settlement.centre_ids)
+        by_kind = []
+        for kind, mask in kinds.items():
+            gained, months = change["change_sek"][mask].sum(), settlement.months[mask].sum()
+            by_kind.append({"group": kind, "centres": int((mask & (settlement.months > 0)).sum()),
+                            "gaining": int((change["change_sek"][mask] > 0).sum()), "change_sek": gained,
+                            "change_sek_per_listed_month": gained / months if months > 0 else None})
+        per_month = at_hand.loc[name].loc[today.index, "under_compensation_sek"] - today["under_compensation_sek"]
+        by_group = pd.DataFrame({
+            "group": today.index, "persons": today["persons"].to_numpy(),
+            "change_sek": (per_month * today["listed_months"]).to_numpy(),
+            "change_sek_per_listed_month": per_month.to_numpy()})
+        lost = change["change_sek_per_listed_month"]
+        found[name] = {
+            "against": TODAY, "sek": moved.sek, "share_of_budget": moved.share_of_budget, "gaining": moved.gaining,
+            "losing": moved.losing, "changing_sign": moved.changing_sign, "largest_loss": lost.min(),
+            "largest_gain": lost.max(), "by_kind_of_centre": by_kind,
+            "by_group_of_persons": by_group.to_dict("records"),
+        }
+    return found
+
+
+def truth_results(comparison: Comparison, style: np.ndarray) -> dict[str, dict[str, float]]:
+    """Per model, what a simulation's truth says; ``style`` s_k in SEK per listed month before α, shape (K,)."""
+    found = {}
+    for name, settlement in comparison.settlements.items():
+        truth = against_truth(settlement, style, comparison.settlements[ORACLE])
+        found[name] = {"excess_sd": truth.excess_sd, "pass_through": truth.pass_through.slope,
+                       "pass_through_low": truth.pass_through.ci_low, "pass_through_high": truth.pass_through.ci_high,
+                       "rmse_to_ideal": truth.rmse_to_ideal}
+    return found
+
+
+def truth_dict(style: np.ndarray, months: np.ndarray, alpha: float) -> dict[str, float]:
+    """The spread that should remain: that of centres' own prescribing."""
+    ideal = ideal_net(style, months, alpha)
+    listed = ideal[~np.isnan(ideal)]
+    return {"ideal_sd": float(listed.std(ddof=1)) if len(listed) > 1 else np.nan,
+            "ideal_min": float(listed.min()), "ideal_max": float(listed.max())}
+
+
+def contrasts_list(comparison: Comparison, style: np.ndarray | None = None) -> list[dict[str, Any]]:
+    """Each contrast, with the exact test of equal spread and, where a truth is known, the change of pass-through."""
+    found = []
+    for c in comparison.contrasts:
+        model, against = (comparison.settlements[name] for name in (c.model, c.against))
+        change = None
+        if style is not None:
+            ideal = ideal_net(style, model.months, model.cost_responsibility)
+            change = pass_through(model.net_per_month - against.net_per_month, ideal)
+        found.append(asdict(c) | {
+            "pitman_morgan": asdict(pitman_morgan(model.net_per_month, against.net_per_month)),
+            "pass_through_change": change.slope if change else None,
+            "pass_through_change_low": change.ci_low if change else None,
+            "pass_through_change_high": change.ci_high if change else None})
+    return found
+
+
+def verdict_dict(results: Mapping[str, Any], world: str) -> dict[str, Any]:
+    """The verdict rule applied to this run; a clause that only many draws or a played manipulation can tell is open."""
+    found = judge_results(read_rule(), results, world=world).to_dict()
+    del found["world"]
+    return found
+
+
+def style_dict(use: pd.DataFrame, conditions: ConditionSet, comparison: Comparison, cohort: Cohort
+               ) -> dict[str, Any] | None:
+    """Price style within the conditions: per group and centre, and how much of it each model's net bears."""
+    pairs = conditions.expand(use["atc"].unique())
+    by_condition = pairs[pairs["condition"].isin(conditions.names)].merge(use, on="atc")
+    if by_condition.empty:
+        return None
+    index: StyleIndex = style_index(by_condition)
+    counted = index.centres.dropna(subset=["index"])["index"]
+    persons = pd.Series(np.bincount(cohort.centre, minlength=cohort.n_centres), index=cohort.centre_ids)
+    shown = index.centres[index.centres["centre_id"].map(persons) >= FEWEST_PERSONS]
+    return {
+        "share_of_cost": index.share_of_cost,
+        "spread": {"sd": counted.std(), "p10": counted.quantile(0.1), "p90": counted.quantile(0.9),
+                   "min": counted.min(), "max": counted.max()},
+        "on_net": {name: asdict(index.on_net(settlement)) for name, settlement in comparison.settlements.items()},
+        "groups": index.groups.to_dict("records"),
+        "centres": shown[["centre_id", "index", "excess_sek"]].to_dict("records"),
+    }
+
+
+def beside_results(period: Period, cohort: Cohort, comparison: Comparison) -> dict[str, Any]:
+    alpha = next(iter(comparison.settlements.values())).cost_responsibility
+    return {
+        "period": period_dict(period), "totals": totals_dict(cohort, comparison, alpha),
+        "models": {name: {"phi": comparison.settlements[name].phi, "spread": comparison.spreads[name].measures()}
+                   for name in comparison.models},
+        "contrasts": [asdict(c) for c in comparison.contrasts],
+    }
+
+
+def incentives_list(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping[str, AmountTable],
+                comparison: Comparison, alpha: float, period: Period) -> list[dict[str, Any]]:
+    packs = starter_packs(conditions, codes, tables, {m: s.phi for m, s in comparison.settlements.items()}, alpha,
+                          months=6, staircase=_staircase(period.start))
+    return packs.astype(object).where(packs.notna(), None).to_dict("records")
+
+
+def _staircase(day: date) -> facts.FeeStaircase:
+    """The staircase of a patient's period that begins on ``day``."""
+    return [s for s in facts.fee_staircases() if s.valid_from <= day][-1]
+
+
+def conditions_list(conditions: ConditionSet, cohort: Cohort) -> list[dict[str, Any]]:
+    held = cohort.flags["dispensed"]
+    new_person = np.diff(cohort.person, prepend=-1) != 0
+    starts = np.flatnonzero(new_person)
+    persons = np.logical_or.reduceat(held, starts, axis=0).sum(axis=0) if len(held) else np.zeros(held.shape[1], int)
+    number = dict(zip(cohort.conditions, persons, strict=True))
+    return [{
+        "name": c.name, "label_sv": c.label("sv"), "label_en": c.label("en"), "theme": c.theme, "atc": list(c.include),
+        "exclude": list(c.exclude),
+        "rule_sv": conditions.describe(c.name, "sv"), "rule_en": conditions.describe(c.name, "en"),
+        "persons": number.get(c.name), "source": c.source,
+    } for c in conditions.conditions]
+
+
+def examples_list(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
+    """The worked examples, under every model whose table alone says what a person brings."""
+    tables = {name: t for name, t in tables.items()
+              if t.pool_threshold is None and t.per_cni is None and t.kind == "condition"}
+    found = []
+    for who, (age, sex, held) in EXAMPLES.items():
+        by_model = {}
+        for name, table in tables.items():
+            if set(held) - set(table.conditions) and table.conditions:
+                continue  # a list of one's own without these conditions
+            sv, en = table.explain(age, sex, held, "sv"), table.explain(age, sex, held, "en")
+            by_model[name] = {"total": en.total, "parts": [
+                {"name": a.name, "label_sv": b.label, "label_en": a.label, "sek": a.sek}
+                for a, b in zip(en.parts, sv.parts, strict=True)]}
+        found.append({"who": who, "age": age, "sex": sex, "conditions": list(held), "models": by_model})
+    return found
+
+
+def coverage_frame(conditions: ConditionSet, codes: pd.DataFrame) -> pd.DataFrame:
+    """Codes and list entries that do not meet; rows and cost are not told of a code dispensed fewer than five times."""
+    found = conditions.coverage(codes[["atc", "rows", "cost_sek"]]).to_frame()
+    few = found["rows"] < FEWEST_PERSONS
+    return found.assign(rows=found["rows"].mask(few), cost_sek=found["cost_sek"].mask(few).round(2))
+
+
+def coverage_dict(conditions: ConditionSet, codes: pd.DataFrame) -> dict[str, Any]:
+    coverage = conditions.coverage(codes[["atc", "rows", "cost_sek"]])
+    return {"codes": len(codes), "unmatched_codes": len(coverage.unmatched), "several_codes": len(coverage.several),
+            "unused_entries": len(coverage.unused), "unmatched_share_of_cost":
+            float(coverage.unmatched["cost_sek"].sum() / codes["cost_sek"].sum()) if codes["cost_sek"].sum() else None}
+
+
+def centres_frame(comparison: Comparison, centres: pd.DataFrame, chance: Chance | None = None) -> pd.DataFrame:
+    """centres.csv: one row per centre and model."""
+    frame = comparison.centres_frame()
+    by_id = centres.set_index("centre_id")
+    names = by_id["name"] if "name" in by_id else by_id.index.to_series()
+    frame.insert(1, "name", frame["centre_id"].map(names))
+    return frame if chance is None else frame.join(centre_columns(chance, comparison))
+
+
+def contributions_frame(comparison: Comparison, tables: Mapping[str, AmountTable], paid: Cohort) -> pd.DataFrame:
+    """contributions.csv: what each centre's reimbursement is made of, under the models of :data:`TAKEN_APART`."""
+    return pd.concat([contributions(comparison.settlements[name], tables[name], paid)
+                      for name in TAKEN_APART if name in tables], ignore_index=True)

@@ -1,0 +1,114 @@
+"""Where a result should not be relied on: checks of the data, the amounts and the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import numpy as np
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.conditions import ConditionSet
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.periods import add_months
+from lakemedelsmodell.data.tables import HalfYear
+from lakemedelsmodell.evaluation.plan import PROPOSAL, TODAY, Plan
+from lakemedelsmodell.evaluation.warnings import Warned, warned
+from lakemedelsmodell.measures.comparison import Comparison
+from lakemedelsmodell.models.credibility import THIN
+
+MIN_CENTRES = 10
+DOMINANT_SHARE = 0.5
+QUIET_DAYS = 7
+"""Days without a dispensing that a month may end with."""
+INFLATION = 10.0
+"""Variance inflation above which a condition can hardly be told from the others (Marquardt 1970)."""
+FAR_FROM_COST = 0.1
+WITH_CONDITIONS = (PROPOSAL, "chronic_defended")
+
+
+def of_data(half_year: HalfYear, plan: Plan) -> list[Warned]:
+    """A month that is not all there."""
+    last_month = max(m for m in half_year.months_seen if m < plan.period.end)
+    ends = min(half_year.last_day, plan.period.end - timedelta(days=1))
+    if add_months(last_month, 1) - ends > timedelta(days=QUIET_DAYS):
+        return [warned("partial_month", last_day=ends.isoformat())]
+    return []
+
+
+def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet | None = None) -> list[Warned]:
+    """Amounts that few persons set, that cannot be told from each other, or that are held at 0."""
+    def named(names: Iterable[str]) -> dict[str, str]:
+        labels = {lang: {c.name: c.label(lang) for c in conditions.conditions} if conditions else {}
+                  for lang in ("sv", "en")}
+        return {f"conditions_{lang}": ", ".join(known.get(n, n) for n in names) for lang, known in labels.items()}
+
+    found = []
+    if fitted.conditions:
+        rule = "dispensed" if "dispensed" in fitted.flags else next(iter(fitted.flags))
+        held = persons_holding(fitted, rule)
+        if thin := [c for c, n in zip(fitted.conditions, held, strict=True) if n < THIN]:
+            found.append(warned("thin_conditions", fewest=THIN, **named(thin)))
+        inflated = variance_inflation(fitted, rule) > INFLATION
+        if inflated.any():
+            found.append(warned("collinear_conditions", **named(np.array(fitted.conditions)[inflated])))
+    for name in WITH_CONDITIONS:
+        if (table := comparison.tables.get(name)) is not None:
+            exact = (table.unrounded or table).add_ons
+            if zero := [c for c, b in zip(table.conditions, exact, strict=True) if b == 0]:
+                found.append(warned("amounts_at_zero", model=name, **named(zero)))
+    for name, table in comparison.tables.items():
+        adds_up = table.conditions and table.kind == "condition" and table.pool_threshold is None
+        if adds_up and (below := int((table.cells < 0).sum())):
+            found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
+                                lowest=f"−{-np.nanmin(table.cells):.2g}"))
+        if name == TODAY and "nobody was listed" in table.source:  # the same cells in every model
+            found.append(warned("borrowed_cells", model=name, source=table.source))
+    return found
+
+
+def of_comparison(comparison: Comparison) -> list[Warned]:
+    """Too few centres, one that is most of the region, a budget far from the cost."""
+    found = []
+    settlement = next(iter(comparison.settlements.values()))
+    listed = settlement.months
+    if (n := int((listed > 0).sum())) < MIN_CENTRES:
+        found.append(warned("few_centres", centres=n))
+    if empty := int((listed == 0).sum()):
+        found.append(warned("empty_centres", centres=empty))
+    largest = int(np.argmax(listed))
+    if n > 1 and (share := float(listed[largest] / listed.sum())) >= DOMINANT_SHARE:
+        found.append(warned("dominant_centre", centre=str(settlement.centre_ids[largest]), share=round(100 * share)))
+    apart = settlement.budget_ore / 100 / float(settlement.own_cost_sek.sum()) - 1
+    if abs(apart) > FAR_FROM_COST:
+        said = ("över", "above") if apart > 0 else ("under", "below")
+        found.append(warned("budget_far_from_cost", per_cent=round(100 * abs(apart)), direction_sv=said[0],
+                            direction_en=said[1]))
+    return found
+
+
+def persons_holding(cohort: Cohort, rule: str) -> np.ndarray:
+    """Distinct persons who hold each condition, int, shape (C,)."""
+    return np.array([len(np.unique(cohort.person[on])) for on in cohort.flags[rule].T], dtype=np.int64)
+
+
+def variance_inflation(cohort: Cohort, rule: str) -> np.ndarray:
+    """1/(1 − R²) of each condition on age, sex and the other conditions, shape (C,); inf where they tell it wholly.
+
+    nan for a condition nobody, or everybody of an age and sex, holds.
+    """
+    profiles = cohort.profiles(rule)
+    months = profiles.sum(cohort.exposure)
+    cells = np.bincount(profiles.cell, months, facts.N_CELLS)
+    share = np.column_stack([np.bincount(profiles.cell, months * on, facts.N_CELLS) for on in profiles.flags.T])
+    share = np.divide(share, cells[:, None], out=np.zeros_like(share), where=cells[:, None] > 0)
+    apart = (profiles.flags - share[profiles.cell]) * np.sqrt(months)[:, None]
+    size = np.sqrt((apart**2).sum(axis=0))
+    held = size > 0
+    together = (apart[:, held] / size[held]).T @ (apart[:, held] / size[held])
+    values, vectors = np.linalg.eigh(together)
+    with np.errstate(divide="ignore"):
+        inverse = (vectors**2 / values.clip(min=1e-12)).sum(axis=1)
+    found = np.full(len(held), np.nan)
+    found[held] = inverse
+    return found
