@@ -513,30 +513,3 @@ def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot
     sums["centre_id"] = ids.to_numpy()[sums["centre"]] if key == "centre" else sums[key]
     sums = sums[sums["centre_id"].isin(ids)].sort_values(["centre_id", "atc"], ignore_index=True)
     return sums[["centre_id", "atc"]].assign(ddd=sums["ddd"].astype(float) / 1000, cost=sums["ore"].astype(float) / 100)
-
-
-def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot", "days"] = "snapshot",
-               cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost",
-               borne_by: Literal["listing", "prescriber"] = "listing") -> pd.DataFrame:
-    """Base drugs of each centre's listed persons in ``period``, by code: what its cost is made of.
-
-    Settings as for :func:`build_cohort`; by ``prescriber`` what the centre prescribed to anybody listed.
-
-    Returns
-    -------
-    DataFrame
-        centre_id, atc (sorted by both), ddd and cost (SEK in the cost base). Rows without a code are left out.
-    """
-    t = half_year.dispensings
-    t = t.filter(t.date >= period.start, t.date < period.end, t.in_base, t.atc.notnull())
-    amount = t.cost if cost_base == "benefit_cost" else t.gross_price
-    t = t.select("person_id", "prescriber_centre_id", "atc", ddd=_thousandths(t.ddd), ore=_ore(amount),
-                 at=t.date.truncate("M") if months == "snapshot" else t.date)
-    listed = _listed(half_year)
-    t = t.join(listed, [t.person_id == listed.person_id, t.at >= listed.start, t.at < listed.end])
-    ids = half_year.centres_frame["centre_id"]
-    key = "centre" if borne_by == "listing" else "prescriber_centre_id"
-    sums = t.group_by(key, "atc").agg(ddd=t.ddd.sum(), ore=t.ore.sum()).to_pandas()
-    sums["centre_id"] = ids.to_numpy()[sums["centre"]] if key == "centre" else sums[key]
-    sums = sums[sums["centre_id"].isin(ids)].sort_values(["centre_id", "atc"], ignore_index=True)
-    return sums[["centre_id", "atc"]].assign(ddd=sums["ddd"].astype(float) / 1000, cost=sums["ore"].astype(float) / 100)
