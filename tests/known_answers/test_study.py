@@ -68,7 +68,7 @@ def test_cohorts_straight_from_blocks_are_those_of_the_tables(skane, plan, condi
     half_year = HalfYear.from_frames(**simulation.tables())
     for mine, period, lookback in ((direct.fitted, plan.fit_period, plan.fit_lookback),
                                    (direct.paid, plan.period, plan.lookback)):
-        judge_says = build_cohort(half_year, period, conditions, lookback=lookback)
+        judge_says = build_cohort(half_year, period, conditions, lookback=lookback, traits=mine is direct.paid)
         assert mine.conditions == judge_says.conditions
         assert mine.centre_ids.tolist() == judge_says.centre_ids.tolist()
         for column in ("person", "centre", "sex", "band", "months", "cost"):
@@ -76,6 +76,12 @@ def test_cohorts_straight_from_blocks_are_those_of_the_tables(skane, plan, condi
         for rule, flags in judge_says.flags.items():
             assert flags.any()
             np.testing.assert_array_equal(mine.flags[rule], flags, err_msg=rule)
+        assert list(mine.groups) == list(judge_says.groups)
+        for name, held in judge_says.groups.items():
+            assert held.any()
+            np.testing.assert_array_equal(mine.groups[name], held, err_msg=name)
+    np.testing.assert_array_equal(direct.paid.prior_cost, judge_says.prior_cost)
+    assert np.isnan(judge_says.prior_cost).any()
 
 
 def test_conditions_require_and_yield_as_found():

@@ -7,7 +7,7 @@ tables is the judge: a test holds the two routes equal to the öre.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.flag_kernel import CodeIndex, flags
+from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.simulation.calibration import cells_on, listed_on
 from lakemedelsmodell.simulation.tables import centre_tables
@@ -34,7 +35,8 @@ class WorldCohorts:
     Attributes
     ----------
     fitted, paid : Cohort
-        Of the half-year the amounts are set on and of the one they pay, with the flags of the first condition set.
+        Of the half-year the amounts are set on and of the one they pay, with the flags of the first condition set;
+        ``paid`` with what no model sees of a person (groups, prior cost) too.
     others : tuple of (ConditionSet, Cohort fitted, Cohort paid)
         The same cohorts with the flags of further condition sets.
     expected : float64, shape (n,)
@@ -67,12 +69,15 @@ class _Stretch:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One block: its persons, its stretches, and cost per month expected usually and for the style, (persons,)."""
+    """One block: its persons, its stretches, cost per month expected usually and for the style, (persons,), groups
+    that no model sees and the cost of the look-back per month, (persons,)."""
 
     persons: int
     stretches: list[_Stretch]
     usual: np.ndarray
     style: np.ndarray
+    groups: dict[str, np.ndarray]
+    prior_cost: np.ndarray
 
 
 def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Sequence[ConditionSet] = (), *,
@@ -93,7 +98,7 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         return _Part(len(block.persons), [
             _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
             for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))
-        ], usual, styled - usual)
+        ], usual, styled - usual, *_traits(world, block, region, plan))
 
     parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(home) for home in range(world.n_centres))
     centres = centre_tables(world)[0].to_pandas()
@@ -114,15 +119,21 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         names = flaggers[f].conditions.names
         return cohort(0, plan.fit_period, f, names), cohort(1, plan.period, f, names)
 
+    def per_row(per_person: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(per_person)[paid.person]
+
     fitted, paid = both(0)
     months = np.bincount(paid.centre, paid.months, paid.n_centres)
-    style = np.concatenate([part.style for part in parts])[paid.person]
+    style = per_row([part.style for part in parts])
     with np.errstate(invalid="ignore"):
         style_per_month = np.bincount(paid.centre, style * paid.months, paid.n_centres) / months
     style_per_month = np.round(style_per_month, 9)  # no style is 0, not what rounding left
     return WorldCohorts(
-        fitted, paid, tuple((other, *both(1 + i)) for i, other in enumerate(others)),
-        expected=np.concatenate([part.usual for part in parts])[paid.person], style=style_per_month)
+        fitted,
+        replace(paid, groups={name: per_row([part.groups[name] for part in parts]) for name in parts[0].groups},
+                prior_cost=per_row([part.prior_cost for part in parts])),
+        tuple((other, *both(1 + i)) for i, other in enumerate(others)),
+        expected=per_row([part.usual for part in parts]), style=style_per_month)
 
 
 def _stretch(world: World, block: Block, region: np.ndarray, period: Period, flags: list[dict[str, np.ndarray]]
@@ -159,6 +170,42 @@ def _stretch(world: World, block: Block, region: np.ndarray, period: Period, fla
         months=np.concatenate([np.full(len(steady), float(M)), np.bincount(inverse, minlength=len(several))])[order],
         ore=np.concatenate([ore[steady].sum(axis=1), np.bincount(inverse, ore[person, at], len(several))])[order],
         flags=flags)
+
+
+def _traits(world: World, block: Block, region: np.ndarray, plan: Plan) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Groups of persons by what no model sees, and SEK in the look-back per month listed then; ``data.flags`` defines
+    them."""
+    origin, n, f, li = world.scenario.window.start, len(block.persons), block.fills, block.listings
+    lookback, year = plan.lookback, plan.period.before(HISTORY_MONTHS)
+
+    def listed_days(window: Period) -> np.ndarray:
+        start, end = (window.start - origin).days, (window.end - origin).days
+        return np.maximum(np.minimum(li.end, end) - np.maximum(li.start, start), 0)
+
+    there = listed_days(year)
+    here = np.flatnonzero(there > 0)
+    lowest, highest = np.full(n, world.n_centres), np.full(n, -1)
+    np.minimum.at(lowest, li.person[here], li.centre[here])
+    np.maximum.at(highest, li.person[here], li.centre[here])
+
+    begin, end = np.searchsorted(world.calendar.month, [(day.year - origin.year) * 12 + day.month - origin.month
+                                                        for day in (lookback.start, lookback.end)])
+    bought = (f.day >= begin) & (f.day < end)
+    codes, code = np.unique(np.array(world.drugs.atc), return_inverse=True)
+    coded = np.flatnonzero(bought if block.uncoded is None else bought & ~block.uncoded)
+    held = np.zeros((n, len(codes)), dtype=bool)
+    held[f.person[coded], code[f.substance[coded]]] = True
+    dosed = np.zeros(n, dtype=bool)
+    dosed[f.person[bought & f.dose_dispensed]] = True
+    base = np.flatnonzero(bought & world.drugs.in_base[f.substance])
+    days = np.bincount(li.person, listed_days(lookback), n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_day = np.where(days > 0, np.bincount(f.person[base], region[base], n) / 100 / days, np.nan)
+    return {
+        f"drugs:{MANY_DRUGS}+": held.sum(axis=1) >= MANY_DRUGS, "dose_dispensed:yes": dosed,
+        "moved:yes": lowest < highest,
+        "history:short": np.bincount(li.person, there, n) < (year.end - year.start).days,
+    }, per_day * ((lookback.end - lookback.start).days / lookback.n_months)
 
 
 class Flagger:

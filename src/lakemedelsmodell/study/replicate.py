@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,15 @@ from lakemedelsmodell.amounts import AmountTable, published_table
 from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Settings, make_plan
 from lakemedelsmodell.measures.comparison import Comparison, compare
 from lakemedelsmodell.measures.fit import fit_measures
 from lakemedelsmodell.measures.groups import groups, outside_groups, predictive_ratios
-from lakemedelsmodell.measures.noise import noise_floor
+from lakemedelsmodell.measures.noise import NoiseFloor, noise_floor
 from lakemedelsmodell.measures.true_spread import true_spread
 from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through, true_spread_reduction
-from lakemedelsmodell.settlement import Payer, Prediction, pay_per_month
+from lakemedelsmodell.settlement import Payer, Prediction, pay_per_month, settle
 from lakemedelsmodell.study.cohorts import WorldCohorts, world_cohorts
 
 if TYPE_CHECKING:
@@ -31,11 +32,16 @@ if TYPE_CHECKING:
 
 CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_published"),
              ("chronic_defended", "age_sex"), ("chronic_atc2", "age_sex"), ("age_sex_pool", "age_sex"),
-             ("chronic", "age_sex_pool"))
+             ("chronic", "age_sex_pool"), ("age_sex_cni", "age_sex"), ("chronic", "age_sex_cni"),
+             ("highest_only", "age_sex"), ("count", "age_sex"), ("boosting", "age_sex"))
 """(model, against); those with a model that is not there are left out."""
 ORACLE = "oracle"
 REGION = "region"
 """Stands for a model where a measure is of the region under any."""
+NEEDED = ("age_sex", "chronic", ORACLE)
+"""Without these there is nothing to measure."""
+TAKEN_APART = ("age_sex", "chronic")
+"""Whose true spread, and payments against need, are measured."""
 PERMUTATIONS = 20
 RESAMPLES = 1000
 
@@ -55,6 +61,7 @@ class Replicate:
         Named groups of persons; below 0 they are paid too little. ``need.<model>``: less what their need would cost at
         average practice.
     seconds : mapping, part of the work → wall-clock seconds
+    left_out : mapping, model → why it could not be paid in this draw
     """
 
     world: str
@@ -63,6 +70,7 @@ class Replicate:
     measures: dict[str, dict[str, float]]
     groups: dict[str, dict[str, float]]
     seconds: dict[str, float]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def atc_level_2() -> ConditionSet:
@@ -72,14 +80,25 @@ def atc_level_2() -> ConditionSet:
 
 
 def models(conditions: ConditionSet, published: AmountTable) -> list[Any]:
-    """The payable models of a study, simplest first."""
-    from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, PublishedAgeSex
-    from lakemedelsmodell.models.pooled import AgeSexPool, ChronicPool
+    """The models of a study beside the oracle, simplest first; the last is never paid."""
+    from lakemedelsmodell.models import (
+        AgeSex,
+        AgeSexCni,
+        AgeSexPool,
+        Boosting,
+        ChronicConditions,
+        ChronicPool,
+        Count,
+        Flat,
+        HighestOnly,
+        PublishedAgeSex,
+    )
 
     assert published.valid_from is not None
-    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), AgeSexPool(),
-            ChronicConditions("dispensed", conditions.name), ChronicConditions("listed", conditions.name),
-            ChronicPool("dispensed", conditions.name)]
+    name = conditions.name
+    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), AgeSexCni(), AgeSexPool(10_000), AgeSexPool(),
+            AgeSexPool(50_000), ChronicConditions("dispensed", name), ChronicConditions("listed", name),
+            ChronicPool("dispensed", name), HighestOnly("dispensed", name), Count("dispensed", name), Boosting()]
 
 
 def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int | None = None,
@@ -94,7 +113,12 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
     others : further condition sets, each the model ``chronic_<name>``; None = ATC level 2
     settings : cost responsibility, published year, look-back, resamples; the rest has no bearing here
     workers : threads; the result is the same with any number
+
+    A model whose amounts would leave a centre with less than nothing, as a steep slope on care need can in a small
+    draw, is left out. Raises UserError where that is a model the others are measured against.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from threadpoolctl import threadpool_limits
 
     from lakemedelsmodell.simulation.world import simulate
@@ -116,20 +140,52 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
         drawn = world_cohorts(world, plan, conditions, others, workers=workers)
         lap("draw and add up")
         published = published_table(settings.published_year or facts.published_year(period.start))
-        payers: dict[str, Payer] = {m.name: m.fit(drawn.fitted, alpha).rounded() for m in models(conditions, published)}
-        payers |= {f"chronic_{other.name}": _other_proposal(other, fitted, paid, alpha)
-                   for other, fitted, paid in drawn.others}
-        payers[ORACLE] = Prediction(ORACLE, alpha * drawn.expected)
-        lap("fit")
-        contrasts = [pair for pair in CONTRASTS if set(pair) <= set(payers)]
-        comparison = compare(payers, drawn.paid, alpha, contrasts=contrasts, outside_groups=True,
-                             resamples=RESAMPLES, seed=settings.seed)
-        lap("compare")
-        measures = _measures(comparison, drawn, payers, alpha)
-        lap("truth and chance")
-        by_group = _groups(comparison, drawn, payers, alpha)
-        lap("groups by need")
-    return Replicate(scenario.name, seed, scale, measures, by_group, seconds)
+        with ThreadPoolExecutor(workers) as pool:
+            floor = pool.submit(noise_floor, drawn.paid, drawn.expected, alpha, permutations=PERMUTATIONS)
+            # The last model takes longest, so it goes first.
+            fitted = {m.name: pool.submit(_fit, m, drawn, alpha) for m in models(conditions, published)[::-1]}
+            fitted |= {f"chronic_{other.name}": pool.submit(_other_proposal, other, of_fit, of_paid, alpha)
+                       for other, of_fit, of_paid in drawn.others}
+            names = [*(m.name for m in models(conditions, published)), *(f"chronic_{o.name}" for o in others)]
+            candidates: dict[str, Payer] = {name: fitted[name].result() for name in names}
+            candidates[ORACLE] = Prediction(ORACLE, alpha * drawn.expected)
+            lap("fit")
+            payers, left_out = payable(candidates, drawn.paid, alpha)
+            contrasts = [pair for pair in CONTRASTS if set(pair) <= set(payers)]
+            paid = {name: settle(payers[name], drawn.paid, alpha).phi * pay_per_month(payers[name], drawn.paid)
+                    for name in TAKEN_APART}
+            by_need = pool.submit(_by_need, drawn, paid, alpha)
+            comparison = compare(payers, drawn.paid, alpha, contrasts=contrasts, outside_groups=True,
+                                 resamples=RESAMPLES, seed=settings.seed)
+            measures = _measures(comparison, drawn, paid, floor.result(), alpha)
+            by_group = _groups(pd.concat([comparison.groups, by_need.result()]))
+            lap("pay and measure")
+    return Replicate(scenario.name, seed, scale, measures, by_group, seconds, left_out)
+
+
+def _fit(model: Any, drawn: WorldCohorts, alpha: float) -> Payer:
+    from lakemedelsmodell.models.base import Predictor
+
+    if isinstance(model, Predictor):
+        return model.fit(drawn.fitted, alpha, drawn.paid)
+    table: AmountTable = model.fit(drawn.fitted, alpha)
+    return table.rounded()
+
+
+def payable(payers: Mapping[str, Payer], cohort: Cohort, alpha: float) -> tuple[dict[str, Payer], dict[str, str]]:
+    """Those that leave every centre with something, and why the others do not.
+
+    Raises UserError where it is one of :data:`NEEDED`.
+    """
+    left_out = {}
+    for name, payer in payers.items():
+        try:
+            settle(payer, cohort, alpha)
+        except UserError as error:
+            if name in NEEDED:
+                raise
+            left_out[name] = str(error)
+    return {name: payer for name, payer in payers.items() if name not in left_out}, left_out
 
 
 def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alpha: float) -> Prediction:
@@ -141,8 +197,8 @@ def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alph
     return Prediction(name, pay_per_month(replace(table, model=name), paid))
 
 
-def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer], alpha: float
-              ) -> dict[str, dict[str, float]]:
+def _measures(comparison: Comparison, drawn: WorldCohorts, paid: Mapping[str, np.ndarray], floor: NoiseFloor,
+              alpha: float) -> dict[str, dict[str, float]]:
     settlements = comparison.settlements
     oracle, months = settlements[ORACLE], settlements[ORACLE].months
     ideal = ideal_net(drawn.style, months, alpha)
@@ -157,7 +213,7 @@ def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Pay
             "pass_through_low": truth.pass_through.ci_low, "pass_through_high": truth.pass_through.ci_high,
             "pass_through_at_need": pass_through_at_need(settlement.net_per_month, ideal, need),
             "rmse_to_ideal": truth.rmse_to_ideal}
-    for name, per_row in _paid(comparison, drawn, payers).items():
+    for name, per_row in paid.items():
         true = true_spread(settlements[name], drawn.paid, per_row)
         found[name] |= {"tau2": true.tau2, "true_sd": true.true_sd,
                         "r2_paid": fit_measures(drawn.paid.cost, per_row / alpha, drawn.paid.months).r2}
@@ -177,13 +233,12 @@ def _measures(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Pay
                          "beyond_random.age_sex": found["chronic"]["log_sd_ratio.age_sex"] - random}
     found["chronic"]["true_spread_reduction.age_sex"] = true_spread_reduction(
         found["chronic"]["tau2"], found["age_sex"]["tau2"])
-    floor = noise_floor(drawn.paid, drawn.expected, alpha, permutations=PERMUTATIONS)
     listed = months > 0
     found[REGION] = {
         "noise_floor": floor.floor, "noise_floor_permutation": floor.permutation,
         "style_sd": float(np.std(ideal[listed], ddof=1)) if listed.sum() > 1 else np.nan,
         "own_cost": oracle.own_cost_per_month, "centres": float(listed.sum()),
-        "persons": float(len(np.unique(drawn.paid.person))),
+        "persons": float(np.count_nonzero(np.diff(drawn.paid.person, prepend=-1))),
     }
     return found
 
@@ -201,22 +256,17 @@ def pass_through_at_need(net: np.ndarray, ideal: np.ndarray, need: np.ndarray) -
     return float(np.linalg.lstsq(design, net[here], rcond=None)[0][1])
 
 
-def _paid(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer]) -> dict[str, np.ndarray]:
-    """SEK per listed month each row gets, φ included, under today's model and the proposal."""
-    return {name: comparison.settlements[name].phi * pay_per_month(payers[name], drawn.paid)
-            for name in ("age_sex", "chronic")}
-
-
-def _groups(comparison: Comparison, drawn: WorldCohorts, payers: dict[str, Payer], alpha: float
-            ) -> dict[str, dict[str, float]]:
-    cost = drawn.paid.cost.sum()
+def _by_need(drawn: WorldCohorts, paid: Mapping[str, np.ndarray], alpha: float) -> pd.DataFrame:
+    """Groups' payments against what their need would cost at average practice, models named ``need.<model>``."""
     need = drawn.expected * drawn.paid.months
-    by_need = predictive_ratios(
-        replace(drawn.paid, cost=need * cost / need.sum()),
-        {f"need.{name}": per_row for name, per_row in _paid(comparison, drawn, payers).items()}, alpha,
+    return predictive_ratios(
+        replace(drawn.paid, cost=need * drawn.paid.cost.sum() / need.sum()),
+        {f"need.{name}": per_row for name, per_row in paid.items()}, alpha,
         chain(groups(drawn.paid), outside_groups(drawn.paid)))
-    frame = pd.concat([comparison.groups, by_need])
-    wide = frame.pivot(index="group", columns="model", values="under_compensation_sek")
-    size = frame.groupby("group")[["persons", "listed_months"]].first()
+
+
+def _groups(ratios: pd.DataFrame) -> dict[str, dict[str, float]]:
+    wide = ratios.pivot(index="group", columns="model", values="under_compensation_sek")
+    size = ratios.groupby("group")[["persons", "listed_months"]].first()
     return {group: {"persons": float(size.loc[group, "persons"]), "months": float(size.loc[group, "listed_months"]),
                     **row} for group, row in wide.to_dict("index").items()}

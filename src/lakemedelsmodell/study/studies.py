@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from lakemedelsmodell.simulation.scenario import Scenario
 
-EDITION = 1
+EDITION = 2
 """Raised when a replicate would come out otherwise than before: what older ones kept is then not used."""
 
 
@@ -148,7 +149,7 @@ class Study:
             "rule": self.rule.model_dump(mode="json"),
             "worlds": {world: {
                 "title": dict(self.titles[world]), "seeds": [r.seed for r in of], "scale": of[0].scale,
-                "verdict": self.verdicts[world].to_dict(),
+                "verdict": self.verdicts[world].to_dict(), "left_out": left_out(of),
                 "measures": {model: {row.measure: {"mean": row.value, "mcse": row.mcse} for row in rows.itertuples()}
                              for model, rows in summary(of).groupby("model", sort=False)},
             } for world, of in self.replicates.items()},
@@ -188,7 +189,12 @@ class Study:
         return ax
 
     def __str__(self) -> str:
-        return "\n\n".join(str(v) for v in self.verdicts.values())
+        said = []
+        for world, of in self.replicates.items():
+            missing = [f"  left out: {model} in {n} of {len(of)} draws, where a centre would get less than nothing"
+                       for model, n in left_out(of).items()]
+            said.append("\n".join([str(self.verdicts[world]), *missing]))
+        return "\n\n".join(said)
 
     def _repr_html_(self) -> str:
         wide = self.to_frame()
@@ -238,14 +244,27 @@ def study_tasks(worlds: Sequence[Scenario], replicates: int, scale: float, centr
 
 
 def summary(replicates: Sequence[Replicate]) -> pd.DataFrame:
-    """Mean and Monte-Carlo standard error, SD/√n, of every measure: model, measure, value, mcse, replicates."""
+    """Mean and Monte-Carlo standard error, SD/√n, of every measure: model, measure, value, mcse, replicates.
+
+    ``replicates`` counts the draws in which the model could be paid; the others say nothing of it.
+    """
+    values: dict[tuple[str, str], list[float]] = {}
+    for r in replicates:
+        for model, of in r.measures.items():
+            for measure, value in of.items():
+                values.setdefault((model, measure), []).append(value)
+    order = {model: i for i, model in reversed(list(enumerate(m for r in replicates for m in r.measures)))}
     found = []
-    for model, of_first in replicates[0].measures.items():
-        for measure in of_first:
-            values = np.array([r.measures[model][measure] for r in replicates], dtype=float)
-            n = len(values)
-            found.append((model, measure, values.mean(), values.std(ddof=1) / math.sqrt(n) if n > 1 else math.nan, n))
+    for (model, measure), drawn in sorted(values.items(), key=lambda item: order[item[0][0]]):
+        n = len(drawn)
+        mcse = float(np.std(drawn, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+        found.append((model, measure, float(np.mean(drawn)), mcse, n))
     return pd.DataFrame(found, columns=["model", "measure", "value", "mcse", "replicates"])
+
+
+def left_out(replicates: Sequence[Replicate]) -> dict[str, int]:
+    """In how many draws each model could not be paid; models that always could are not there."""
+    return dict(sorted(Counter(model for r in replicates for model in r.left_out).items()))
 
 
 def _mean(replicates: Sequence[Replicate], model: str, measure: str) -> float:
