@@ -11,10 +11,13 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import numpy as np
 
@@ -22,12 +25,19 @@ from lakemedelsmodell.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from ibis.backends import BaseBackend
     from ibis.backends.duckdb import Backend
     from ibis.expr.types import Column, Table
     from sqlglot import exp
 
+    from lakemedelsmodell.data.checks import Check
+
 MEMORY_LIMIT = "2GiB"
 """DuckDB spills to its scratch folder beyond this, so that a full region fits a small machine."""
+
+TYPES: dict[str, str] = {"text": "string", "date": "date", "month": "date", "year": "date", "sex": "string",
+                         "number": "float64", "bool": "boolean", "atc": "string"}
+"""Ibis's type of a column by its kind; a person's is that of person_id."""
 
 EXTRAS = {"postgres": "psycopg", "mssql": "pyodbc", "spark": "pyspark"}
 """What an engine needs besides, by the extra of this package that installs it."""
@@ -47,6 +57,141 @@ def connect() -> tuple[Backend, Path]:
     return connection, scratch
 
 
+# Reaching a database
+
+
+def open_engine(url: str) -> BaseBackend:
+    """An Ibis connection that only reads.
+
+    ``duckdb:///file`` (or a file's path), ``postgres://user@host:5432/database``, ``mssql://user@host/database``,
+    ``spark`` (the session that is running, else one on this machine), ``spark://host:7077`` or ``sc://host:15002``,
+    each with ``/catalog.schema`` behind, or ``spark:///folder`` of Parquet tables. ``${NAME}`` is taken from the
+    environment, so that no password need be written down.
+
+    Raises
+    ------
+    UserError
+        The URL is none of these, what the engine needs is not installed, or the server cannot be reached.
+    """
+    def value(m: re.Match[str]) -> str:
+        if m[1] not in os.environ:
+            raise UserError(f"--source names ${{{m[1]}}}, but there is no such environment variable.")
+        return os.environ[m[1]]
+
+    full = re.sub(r"\$\{(\w+)\}", value, url)
+    kind = next((kind for kind, form in URL_FORMS.items() if re.match(form, full)), None)
+    if kind is None:
+        raise UserError(f"{redacted(url)} is no source. Write duckdb:///file.duckdb, postgres://user@host/database, "
+                        "mssql://user@host/database or spark.")
+    opened = {"duckdb": _open_duckdb, "postgres": _open_postgres, "mssql": _open_mssql, "spark": _open_spark}[kind]
+    if kind in EXTRAS:
+        try:
+            import_module(EXTRAS[kind])
+        except ImportError as error:
+            raise UserError(f"{kind} needs {EXTRAS[kind]}, which cannot be loaded ({error}). "
+                            f"Install it with pip install 'lakemedelsmodell[{kind}]'.") from None
+    with said_plainly(url, f"{redacted(url)} cannot be reached"):
+        return opened(full)
+
+
+URL_FORMS = {"duckdb": r"duckdb:|[^:]+\.(duckdb|ddb|db)$", "postgres": r"postgres(ql)?://", "mssql": r"mssql://",
+             "spark": r"spark(:|$)|sc://"}
+DRIVERS = {"psycopg", "pyodbc", "pyspark", "py4j", "duckdb", "_duckdb", "ibis", "grpc"}
+"""The packages whose errors are the database's word, not a mistake of this program."""
+
+
+@contextmanager
+def said_plainly(url: str, what: str = "") -> Iterator[None]:
+    """What a database refuses becomes one line (UserError) in which no password stands."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in DRIVERS:
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = _without_passwords(lines[0] if lines else type(error).__name__, url)[:300]
+        raise UserError(f"{what or f'{redacted(url)} refuses'}: {said}. Check the address, the account and what it "
+                        "may read; reading is all that is needed.") from None
+
+
+def redacted(text: str) -> str:
+    """The text with the passwords in its URLs hidden."""
+    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"((?:password|pwd|token)=)[^&;\s]+", r"\1***", text, flags=re.IGNORECASE)
+
+
+def _without_passwords(text: str, url: str) -> str:
+    """No part of the text that stands where the URL has a password, not even said by a driver."""
+    for secret in [m[1] or m[2] for m in re.finditer(r"://[^:/@\s]*:([^/\s]*)@|(?:password|pwd|token)=([^&;\s]+)",
+                                                     os.path.expandvars(url), re.IGNORECASE)]:
+        if secret:
+            text = text.replace(secret, "***")
+    return redacted(text)
+
+
+def _open_duckdb(url: str) -> Any:
+    import ibis
+
+    path = re.sub(r"^duckdb:(//)?", "", url)
+    if not Path(path).is_file():
+        raise UserError(f"There is no DuckDB file {path}.")
+    connection = ibis.duckdb.connect(path, read_only=True, memory_limit=MEMORY_LIMIT)
+    connection.raw_sql("SET enable_progress_bar = false")
+    return connection
+
+
+def _open_postgres(url: str) -> Any:
+    import ibis
+    from psycopg.conninfo import conninfo_to_dict
+
+    given = {"connect_timeout": 15, **conninfo_to_dict(url)}
+    read_only = "-c default_transaction_read_only=on " + str(given.pop("options", None) or "")
+    names = {"dbname": "database"}
+    return ibis.postgres.connect(**{names.get(key, key): value for key, value in given.items()},
+                                 options=read_only.strip())
+
+
+def _open_mssql(url: str) -> Any:
+    import ibis
+
+    parts = urlsplit(url)
+    more = dict(parse_qsl(parts.query))
+    return ibis.mssql.connect(
+        host=parts.hostname or "localhost", port=parts.port or 1433, user=parts.username and unquote(parts.username),
+        password=parts.password and unquote(parts.password), database=parts.path.strip("/") or None,
+        **{"ApplicationIntent": "ReadOnly", **more})
+
+
+def _open_spark(url: str) -> Any:
+    """Spark's session, quiet, its clock in UTC as everywhere else."""
+    import ibis
+    from pyspark.sql import SparkSession
+
+    address, _, rest = url.partition("://")
+    host, _, place = rest.partition("/")
+    build = SparkSession.builder.appName("lakemedelsmodell")
+    if address == "sc":
+        build = build.remote(f"sc://{host}")
+    else:
+        settings = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
+        if host:
+            build = build.master(f"spark://{host}")
+        elif "SPARK_HOME" not in os.environ:  # pyspark alone, on this machine: one part per core is enough
+            settings |= {"spark.sql.shuffle.partitions": str(os.cpu_count()), "spark.driver.host": "127.0.0.1",
+                         "spark.driver.bindAddress": "127.0.0.1", "spark.driver.memory": "4g"}
+        for key, setting in settings.items():
+            build = build.config(key, setting)
+    session = build.getOrCreate()
+    connection = ibis.pyspark.connect(session)
+    if place and not host and address == "spark":  # a folder of Parquet tables
+        for path in sorted(Path("/" + place).glob("*")):
+            if path.suffix == ".parquet" or path.is_dir():
+                session.read.parquet(str(path)).createOrReplaceTempView(path.stem)
+    elif place:
+        session.sql(f"USE {place}")
+    return connection
+
+
 # Asking
 
 
@@ -61,9 +206,34 @@ def arrow(table: Table) -> pa.Table:
     backend = table.get_backend()
     if backend.name == "duckdb":
         return table.to_pyarrow()
-    query = sql(table)
-    read = {"postgres": _from_postgres, "pyspark": _from_spark}.get(backend.name, _through_ibis)
-    return read(backend, query, table).cast(table.schema().to_pyarrow())
+    return _read(backend, sql(table), table.schema())
+
+
+def first_row(table: Table) -> dict[str, Any]:
+    """The first row of an expression, by column."""
+    return arrow(table).to_pylist()[0]
+
+
+def scan(table: Table, checks: Sequence[Check]) -> dict[str, Any]:
+    """How many rows each check finds wrong (``n0`` …) and the least value that it shows (``v0`` …), in one pass.
+
+    The checks are written in DuckDB's SQL, and translated for the engine.
+    """
+    import ibis
+    from sqlglot import exp, parse_one
+
+    engine = table.get_backend().name
+    counted = ", ".join(f"COUNT(CASE WHEN {c.wrong} THEN 1 END) AS n{i}, MIN(CASE WHEN {c.wrong} THEN "
+                        f"CAST({c.value} AS VARCHAR) END) AS v{i}" for i, c in enumerate(checks))
+    query = parse_one(f"SELECT {counted} FROM rows_", read="duckdb")
+    for column in query.find_all(exp.Column):
+        column.this.set("quoted", True)
+    compiler = _compiler(engine)
+    inner = tree(table).subquery("rows_")
+    query = query.transform(lambda node: inner if isinstance(node, exp.Table) else node)
+    schema = ibis.schema({f"{name}{i}": kind for i in range(len(checks)) for name, kind in
+                          (("n", "int64"), ("v", "string"))})
+    return _read(table.get_backend(), query.sql(dialect=compiler.dialect), schema).to_pylist()[0]
 
 
 def kept(table: Table) -> Table:
@@ -71,7 +241,13 @@ def kept(table: Table) -> Table:
     return table.cache() if table.get_backend().name == "duckdb" else table
 
 
-def _from_postgres(backend: Any, query: str, table: Table) -> pa.Table:
+def _read(backend: Any, query: str, schema: Any) -> pa.Table:
+    """The rows of a query, in the types that Ibis gives them."""
+    read = {"postgres": _from_postgres, "pyspark": _from_spark}.get(backend.name, _through_ibis)
+    return read(backend, query, schema).cast(schema.to_pyarrow())
+
+
+def _from_postgres(backend: Any, query: str, schema: Any) -> pa.Table:
     """By COPY, several times as fast as a cursor."""
     import io
 
@@ -79,17 +255,17 @@ def _from_postgres(backend: Any, query: str, table: Table) -> pa.Table:
 
     with backend.con.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)") as copy:
         rows = io.BytesIO(b"".join(copy))
-    return csv.read_csv(rows, convert_options=csv.ConvertOptions(
-        column_types=table.schema().to_pyarrow(), null_values=[""], true_values=["t"], false_values=["f"],
+    return csv.read_csv(rows, parse_options=csv.ParseOptions(ignore_empty_lines=False), convert_options=csv.ConvertOptions(
+        column_types=schema.to_pyarrow(), null_values=[""], true_values=["t"], false_values=["f"],
         strings_can_be_null=True, quoted_strings_can_be_null=False))
 
 
-def _from_spark(backend: Any, query: str, table: Table) -> pa.Table:
+def _from_spark(backend: Any, query: str, schema: Any) -> pa.Table:
     return backend._session.sql(query).toArrow()
 
 
-def _through_ibis(backend: Any, query: str, table: Table) -> pa.Table:
-    return backend.sql(query, schema=table.schema()).to_pyarrow()
+def _through_ibis(backend: Any, query: str, schema: Any) -> pa.Table:
+    return backend.sql(query, schema=schema).to_pyarrow()
 
 
 # SQL
@@ -113,6 +289,12 @@ def tree(table: Table, engine: str | None = None) -> exp.Expression:
     tables = {op.name: op for op in table.op().find(ops.InMemoryTable)}
     found = compiler.to_sqlglot(table)
     return found.transform(lambda node: _portable(node, engine, tables, compiler.type_mapper))
+
+
+def prepare(connection: BaseBackend) -> None:
+    """Make a connection understand :func:`binary_text`; only DuckDB has to be told, for as long as it is open."""
+    if connection.name == "duckdb":
+        connection.raw_sql("CREATE OR REPLACE TEMP MACRO BINARY_TEXT(text) AS text")
 
 
 def binary_text(column: Column) -> Column:

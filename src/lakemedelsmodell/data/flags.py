@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
-from lakemedelsmodell.data.engines import arrays, arrow, kept
+from lakemedelsmodell.data.engines import arrays, arrow, first_row, kept
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem
@@ -107,12 +107,8 @@ def _frame(table: Table) -> pd.DataFrame:
     return arrow(table).to_pandas()
 
 
-def _first(table: Table) -> dict[str, Any]:
-    return arrow(table).to_pylist()[0]
-
-
 def _rows(table: Table) -> int:
-    return int(_first(table.aggregate(n=table.count()))["n"])
+    return int(first_row(table.aggregate(n=table.count()))["n"])
 
 
 def _whole(value: int) -> Any:
@@ -156,7 +152,7 @@ def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months
     """Parts of months and öre per person, centre and band, sorted; SEK borne by each centre; what is left out."""
     base = _base_rows(half_year, period, cost_base, months)
     matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
-    total = _first(base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)))
+    total = first_row(base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)))
     borne, others, others_ore = None, 0, 0
     if borne_by == "prescriber":
         borne, others, others_ore = _borne(half_year, matched)
