@@ -550,7 +550,7 @@ def reprice(table: AmountTable, price_index: Mapping[str, float], shares: pd.Dat
     if table.unrounded is not None:
         return reprice(table.unrounded, price_index, shares).rounded()
     changed = shares[shares["atc"].isin(index)]
-    moved = (changed["share"] * (changed["atc"].map(index) - 1)).groupby(changed["condition"]).sum()
+    moved = (changed["share"] * (changed["atc"].map(index).astype(float) - 1)).groupby(changed["condition"]).sum()
     factor = np.array([1 + float(moved.get(name, 0.0)) for name in table.conditions])
     said = [f"{name} × {f:.3f}" for name, f in zip(table.conditions, factor, strict=True) if name in moved.index]
     unused = sorted(set(index) - set(changed["atc"]))

@@ -44,6 +44,13 @@ def test_prices_that_rise_and_fall_are_weighted_by_cost():
     assert now.source.endswith("no condition uses N02BE01")
 
 
+def test_a_code_that_no_condition_uses_changes_nothing_and_is_said():
+    was = table(published_table(2026).cells, [200.0, 50.0, 30.0, 10.0])
+    now = reprice(was, {"A02BC01": 0.5}, SHARES)
+    np.testing.assert_array_equal(now.add_ons, was.add_ons)
+    assert now.source.endswith("no condition uses A02BC01")
+
+
 def test_a_rounded_table_is_repriced_from_its_unrounded_amounts():
     exact = table(10.4, [99.5, 50.4, 30.3])
     now = reprice(exact.rounded(), {APIXABAN: 0.5}, SHARES)
