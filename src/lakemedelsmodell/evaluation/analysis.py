@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Everything one evaluation found.
 
@@ -70,6 +70,9 @@ class Evaluation:
     def plot(self, **keywords: Any) -> Any:
         """Every centre's net under today's model and under the proposal; a matplotlib Axes."""
         return self.comparison.plot(**keywords)
+
+    def __repr__(self) -> str:
+        return f"Evaluation of {(self.results['period'] or {}).get('label', 'a reduced table')}\n{self.comparison!r}"
 
     def _repr_html_(self) -> str:
         return self.comparison._repr_html_()

@@ -31,7 +31,7 @@ CONTRASTS = (("chronic", "age_sex"), ("chronic", "age_sex_published"), ("chronic
 """The contrasts of the analysis plan, headline first: (model, against)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Settlements of several models on one cohort and one budget, with their measures.
 
@@ -106,6 +106,11 @@ class Comparison:
         ax.set(xlabel=f"Centres, by net under {against}", ylabel="Net, SEK per listed month")
         ax.legend(frameon=False)
         return ax
+
+    def __repr__(self) -> str:
+        widest = max(map(len, self.models))
+        lines = [f"  {m:<{widest}}  {self.spreads[m].sd:8.3f}" for m in self.models]
+        return "\n".join(["SD of the centres' nets, SEK per listed month", *lines])
 
     def _repr_html_(self) -> str:
         wide = self.to_frame().pivot(index="model", columns="measure", values="value").loc[list(self.models)]
