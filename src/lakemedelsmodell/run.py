@@ -19,6 +19,7 @@ from lakemedelsmodell.evaluation import (
     evaluate_totals,
     quiet,
 )
+from lakemedelsmodell.evaluation.schema import RESULTS, check_results
 from lakemedelsmodell.folders import check_out, file_hashes, plain, staged, to_json, versions, write_manifest
 from lakemedelsmodell.measures.truth import Truth
 
@@ -56,7 +57,8 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
             clock: float, langs: Sequence[str], report: Report | None, progress: Progress) -> dict[str, Any]:
     """Write everything but the data into the staged folder; the manifest comes last."""
     results = plain({"schema": evaluation.schema, "run": {"versions": versions(), **run}, **evaluation.results})
-    (stage / "results.json").write_text(to_json(results), encoding="utf-8")
+    check_results(results)
+    (stage / RESULTS).write_text(to_json(results), encoding="utf-8")
     evaluation.centres.to_csv(stage / "centres.csv", index=False, lineterminator="\n")
     evaluation.amounts.to_csv(stage / "amounts.csv", index=False, lineterminator="\n")
     if evaluation.coverage is not None:

@@ -14,8 +14,10 @@ from lakemedelsmodell.evaluation.analysis import (
 from lakemedelsmodell.evaluation.derived import derive_table, noticed
 from lakemedelsmodell.evaluation.plan import Plan, make_plan
 from lakemedelsmodell.evaluation.results import EXAMPLES
+from lakemedelsmodell.evaluation.schema import read_results, results_schema
 from lakemedelsmodell.evaluation.settings import Progress, Settings, quiet
 from lakemedelsmodell.evaluation.warnings import WARNINGS, Warned
 
 __all__ = ["EXAMPLES", "SCHEMA_VERSION", "WARNINGS", "Evaluation", "Plan", "Progress", "Settings", "Warned",
-           "derive_table", "evaluate", "evaluate_cohort", "evaluate_totals", "make_plan", "noticed", "quiet"]
+           "derive_table", "evaluate", "evaluate_cohort", "evaluate_totals", "make_plan", "noticed", "quiet",
+           "read_results", "results_schema"]

@@ -234,7 +234,7 @@ def conditions_list(conditions: ConditionSet, cohort: Cohort) -> list[dict[str, 
     new_person = np.diff(cohort.person, prepend=-1) != 0
     starts = np.flatnonzero(new_person)
     persons = np.logical_or.reduceat(held, starts, axis=0).sum(axis=0) if len(held) else np.zeros(held.shape[1], int)
-    number = dict(zip(cohort.conditions, persons, strict=True))
+    number = {c: int(n) if n >= FEWEST_PERSONS else None for c, n in zip(cohort.conditions, persons, strict=True)}
     return [{
         "name": c.name, "label_sv": c.label("sv"), "label_en": c.label("en"), "theme": c.theme, "atc": list(c.include),
         "exclude": list(c.exclude),
