@@ -212,7 +212,7 @@ class Page:
     # Centres
 
     def centres(self) -> tuple[list[dict[str, Any]], int]:
-        """Every centre that may be shown, by name: net (SEK per listed month) and pay (öre) by model; how many may not."""
+        """Every centre that may be shown, by name: net (SEK per listed month) and pay (öre) by model; how many not."""
         by_centre: dict[str, dict[str, Any]] = {}
         for row in self.contents.centre_rows:
             months, net = _value(row["listed_months"]), _value(row["net_sek_per_listed_month"])

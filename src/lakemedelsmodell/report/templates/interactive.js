@@ -133,7 +133,7 @@ function showBars(of, found) {
     for (const part of added[i]) {
       const side = part.sek < 0 ? "down" : "up", from = ends[side];
       ends[side] += part.sek;
-      const piece = el("span", {class: part.sek < 0 ? "below" : swatch(part, i), title: `${part.label}: ${kronor(part.sek)}`});
+      const piece = el("span", {class: part.sek < 0 ? "below" : swatch(part), title: `${part.label}: ${kronor(part.sek)}`});
       piece.style.left = `${at(Math.min(from, ends[side]))}%`;
       piece.style.width = `${at(Math.max(from, ends[side])) - at(Math.min(from, ends[side]))}%`;
       track.append(piece);
@@ -147,8 +147,8 @@ function showBars(of, found) {
   }));
 }
 
-function swatch(part, place) {
-  if (part.name === "age_sex") return place ? "base" : "base-today";
+function swatch(part) {
+  if (part.name === "age_sex") return "base";
   const theme = conditions.get(part.name)?.theme ?? "other";
   return ["diabetes", "cardiovascular", "anticoagulation", "inflammatory", "cancer"].includes(theme) ? theme : "other";
 }
@@ -156,7 +156,7 @@ function swatch(part, place) {
 function showSum([today, other], model) {
   const cell = part => !part || part.why ? "" : known(part.sek) ? amount(part.sek) : words.unset;
   const rows = other.parts.map((part, i) => ({
-    head: part.label, swatch: swatch(part, 1), cells: [i ? "" : cell(today.parts[0]), cell(part)],
+    head: part.label, swatch: swatch(part), cells: [i ? "" : cell(today.parts[0]), cell(part)],
     note: part.why || (known(part.sek) ? "" : words.unset_note)}));
   const gap = known(today.total) && known(other.total) ? other.total - today.total : null;
   rows.push({head: words.total, total: true, cells: [today.total, other.total].map(x => known(x) ? amount(x) : "–")});
@@ -199,7 +199,7 @@ function showExamples() {
   const rows = data.examples.map(e => {
     const who = {age: e.age, sex: e.sex, held: e.conditions};
     const totals = [data.published, data.proposal].map(m => explain(models.get(m), who).total);
-    return {head: `${e.who}, ${say("years", {age: e.age})}`, cells: [
+    return {head: `${e.who}, ${e.age}`, cells: [
       e.conditions.length ? number(e.conditions.length) : words.none, ...totals.map(x => known(x) ? amount(x) : "–")]};
   });
   $("examples").replaceChildren(table(words.examples_caption,
@@ -296,11 +296,11 @@ function nets(centre, chosen) {
   const rows = shown.map(m => {
     const range = interval(centre, m);
     return {head: data.labels[m], marked: m === chosen || m === data.today, cells: [
-      number(centre.net[m], 1, true),
+      number(centre.net[m], 1, true), `${place(centre, m)} / ${others(m).length}`,
       range ? say("to", {low: number(range[0], 1, true), high: number(range[1], 1, true)}) : "–",
-      `${place(centre, m)} / ${others(m).length}`, number(centre.net[m] * centre.months / 1000, 0, true)]};
+      number(centre.net[m] * centre.months / 1000, 0, true)]};
   });
-  return table(words.nets_caption, [words.model, words.net_month, words.interval, words.place, words.net_total], rows, "nets-table");
+  return table(words.nets_caption, [words.model, words.net_month, words.place, words.interval, words.net_total], rows, "nets-table");
 }
 
 function chance(centre, model) {
