@@ -70,8 +70,17 @@ def upper_tail(observed: np.ndarray, expected: np.ndarray, variance: np.ndarray)
     return np.where(expected > 0, found, np.nan)
 
 
+def detectable(expected: float, variance: float, p: float) -> float:
+    """Least count whose :func:`upper_tail` is at most ``p``; expected > 0."""
+    from scipy.stats import nbinom, poisson
+
+    if variance > expected * (1 + 1e-9):
+        return float(nbinom.isf(p, expected**2 / (variance - expected), expected / variance)) + 1
+    return float(poisson.isf(p, expected)) + 1
+
+
 def false_discovery(p: np.ndarray) -> np.ndarray:
-    """Benjamini–Hochberg: the least false discovery rate at which each test is found; same shape, nan where p is nan."""
+    """Benjamini–Hochberg: the least false discovery rate at which each test is found; same shape, nan where p is."""
     from scipy.stats import false_discovery_control
 
     q = np.full(p.shape, np.nan)
@@ -95,7 +104,7 @@ class Funnel:
     out_of : float64, shape (K, C)
         Persons among whom they are counted.
     psi : float64, shape (C,)
-        SD of O/E between centres beyond chance; where too few centres tell, the median of the other groups' (0 if none).
+        SD of O/E between centres beyond chance; where too few centres tell, the median of the other groups' (or 0).
     """
 
     name: str
@@ -155,6 +164,22 @@ def funnel(name: str, groups: tuple[str, ...], observed: np.ndarray, expected: n
                   np.where(np.isnan(psi), np.median(told) if len(told) else 0.0, psi))
 
 
+UNUSUAL = 0.001
+"""Cells less probable than this do not help to say what is usual."""
+
+
+def usual(first: Funnel) -> Funnel:
+    """The funnel again, its expectations set by the centres that are not extreme.
+
+    What the region does includes what manipulators do, and the more of them there are, the better they hide. So each
+    group's expectations are scaled to the sum observed at the centres with p of at least :data:`UNUSUAL`.
+    """
+    kept = ~(first.p < UNUSUAL)
+    total = (first.expected * kept).sum(axis=0)
+    scale = np.divide((first.observed * kept).sum(axis=0), total, out=np.ones_like(total), where=total > 0)
+    return funnel(first.name, first.groups, first.observed, first.expected * scale, first.chance * scale, first.out_of)
+
+
 def standardised(centre: np.ndarray, cell: np.ndarray, had: np.ndarray, n_centres: int, n_cells: int
                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Indirect standardisation: O, E = Σ n p, E(1 − p) = Σ n p(1 − p) and n, each of shape (K,).
@@ -168,7 +193,7 @@ def standardised(centre: np.ndarray, cell: np.ndarray, had: np.ndarray, n_centre
     return observed, at @ share, at @ (share * (1 - share)), at.sum(axis=1).astype(float)
 
 
-def proportion(count: np.ndarray, out_of: np.ndarray, share: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+def proportion(out_of: np.ndarray, share: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """nπ₀ and nπ₀(1 − π₀): what a share π₀ of n gives, and its variance."""
     expected = out_of * share
     return expected, expected * (1 - share)
