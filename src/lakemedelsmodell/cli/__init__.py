@@ -17,6 +17,7 @@ import lakemedelsmodell.cli.publication
 import lakemedelsmodell.cli.runs
 import lakemedelsmodell.cli.extracts
 import lakemedelsmodell.cli.studies
+import lakemedelsmodell.cli.audit
 # isort: on
 
 
