@@ -46,7 +46,7 @@ function table(caption, heads, rows, id) {
     el("th", {scope: "row"}, ...(r.swatch ? [el("span", {class: `swatch ${r.swatch}`, "aria-hidden": "true"})] : []),
       r.head, ...(r.note ? [el("span", {class: "why"}, r.note)] : [])),
     ...r.cells.map(cell => el("td", {}, cell)));
-  return el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": caption},
+  return el("div", {class: rows.length <= 14 ? "scroll short" : "scroll", tabindex: "0", role: "region", "aria-label": caption},
     el("table", {id}, el("caption", {}, el("span", {}, caption)),
       el("thead", {}, el("tr", {}, ...heads.map((head, i) => el("th", {scope: "col", class: i ? null : "stub"}, head)))),
       el("tbody", {}, ...rows.map(row))));
@@ -365,8 +365,8 @@ function why(centre, model) {
   const total = {label: words.why_total, total: true, before: sum(rows.map(r => r.before)), after: sum(rows.map(r => r.after)),
     average: sum(rows.map(r => r.average))};
   const money = (ore, sign = false) => number(ore / 100, 2, sign);
-  const cells = r => [r.months ? percent(r.months.here) : "", r.months ? percent(r.months.all) : "",
-    money(r.before), money(r.after), money(r.after - r.before, true), number(r.average / 100, 0, true)];
+  const cells = r => [r.months ? "" : money(r.before), money(r.after), money(r.after - r.before, true),
+    number(r.average / 100, 0, true), r.months ? percent(r.months.here) : "", r.months ? percent(r.months.all) : ""];
   const told = rows.filter(r => r.label !== words.why_few && Math.abs(r.average) >= 100).sort((a, b) => b.average - a.average);
   const list = of => of.map(r => say("why_part", {label: r.label, sek: kronor(r.average / 100, 0, true)})).join(", ");
   const up = told.filter(r => r.average > 0).slice(0, 3), down = told.filter(r => r.average < 0).reverse().slice(0, 3);
@@ -374,18 +374,18 @@ function why(centre, model) {
   const said = [
     most && say("why_words", {share: percent(most.months.here), condition: inside(most.label), all: percent(most.months.all)}),
     up.length && say("why_up", {parts: list(up)}), down.length && say("why_down", {parts: list(down)})].filter(Boolean);
-  const heads = [words.part, words.why_here, words.why_all, data.labels[today], short(model), words.why_change, words.why_average];
+  const heads = [words.part, data.labels[today], short(model), words.why_change, words.why_average, words.why_here, words.why_all];
   const ages = kinds("age_sex").filter(p => before.has(p) || after.has(p)).sort((a, b) => byAge(a, b)).map(p => {
     const [, , sex, age] = data.parts.names[p], of = row("", [p]);
     const months = (before.get(p) || after.get(p)).months;
-    return {head: say("band", {sex: sexName(sex), band: bandName(age / 5)}), cells: [number(months), money(of.before), money(of.after),
-      money(of.after - of.before, true), number(of.average / 100, 0, true)]};
+    return {head: say("band", {sex: sexName(sex), band: bandName(age / 5)}), cells: [money(of.before), money(of.after),
+      money(of.after - of.before, true), number(of.average / 100, 0, true), number(months)]};
   });
   return [head, el("p", {}, said.join(" ")),
     table(words.why_caption, heads, [...rows, total].map(r => ({head: r.label, total: r.total, cells: cells(r)})), "why-table"),
     el("p", {class: "note"}, words.why_note),
     el("details", {}, el("summary", {}, words.why_ages_show), table(words.why_ages_caption,
-      [words.part, words.why_here, data.labels[today], short(model), words.why_change, words.why_average], ages, "ages-table"))];
+      [words.part, data.labels[today], short(model), words.why_change, words.why_average, words.why_here], ages, "ages-table"))];
 }
 
 function byAge(a, b) {
