@@ -15,8 +15,10 @@ from lakemedelsmodell.errors import UserError
 import lakemedelsmodell.cli.tables
 import lakemedelsmodell.cli.publication
 import lakemedelsmodell.cli.runs
+import lakemedelsmodell.cli.payment
 import lakemedelsmodell.cli.extracts
 import lakemedelsmodell.cli.studies
+import lakemedelsmodell.cli.manipulation
 import lakemedelsmodell.cli.audit
 # isort: on
 

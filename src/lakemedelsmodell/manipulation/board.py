@@ -1,0 +1,277 @@
+"""The centres that play, their persons and all their persons' purchases, and what changed rows come to.
+
+Only the players' rows are replayed. A person is a player's where it lists them longest in the paid half-year; what the
+act brings and costs is counted there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from lakemedelsmodell.data.engines import arrays
+from lakemedelsmodell.data.periods import add_months
+from lakemedelsmodell.data.purchases import Purchases, monthly_marks, read_purchases
+from lakemedelsmodell.manipulation.fees import FeeState, fee_state, replayed_cost
+from lakemedelsmodell.manipulation.region import Region, Terms, day_number, month_number
+from lakemedelsmodell.settlement import pooled_cost
+from lakemedelsmodell.simulation.fees import staircase_fee
+from lakemedelsmodell.simulation.streams import Keyed, by_name
+
+PLAYERS = 0.1
+"""Share of the centres whose rows are replayed: each plays alone, all of them at once, and for all centres."""
+FREE_AGE = 18
+
+
+@dataclass(frozen=True, eq=False)
+class Act:
+    """Rows a centre changes for the persons it treats.
+
+    Attributes
+    ----------
+    person : int64, shape (n,)
+        Who is treated, numbers of the board, sorted.
+    removed : int64
+        Places in the board's rows.
+    added : Purchases
+    """
+
+    person: np.ndarray
+    removed: np.ndarray
+    added: Purchases
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What treating each of n persons changes, against the untouched twin. SEK; a loss for who bears it is positive.
+
+    Attributes
+    ----------
+    key : uint32, shape (n,)
+        Identity of the person, for who is treated at a given effort.
+    player : int64, shape (n,)
+    pay : float64, shape (n, H)
+        Reimbursement before φ, by half-year in which the act pays.
+    cohort : tuple of int, length H
+        0 or 1: whose amounts of money close each half-year.
+    cost, own_cost : float64, shape (n,)
+        What the region pays of base drugs; the part that no pool takes over.
+    gross, patients : float64, shape (n,)
+        Gross cost of all drugs; what patients pay of it.
+    moved : bool
+        Persons or costs change centre: what the player gains others lose, and nothing is wasted.
+    divisible : bool
+        Effort is a share of each row rather than of the rows.
+    """
+
+    key: np.ndarray
+    player: np.ndarray
+    pay: np.ndarray
+    cohort: tuple[int, ...]
+    cost: np.ndarray
+    own_cost: np.ndarray
+    gross: np.ndarray
+    patients: np.ndarray
+    moved: bool = False
+    divisible: bool = False
+
+
+class Board:
+    """The players of a region.
+
+    Attributes
+    ----------
+    region : Region
+    players : int64, shape (S,)
+        Rows of the cohort's centres.
+    person : int64, shape (n,)
+        Numbers of the region's persons, sorted.
+    player : int64, shape (n,)
+        Whose they are, 0..S−1.
+    cell : int64, shape (n,)
+        Age band × sex in the paid half-year.
+    age : int64, shape (n,)
+        Completed years when the act begins.
+    months, cost : float64, shape (n, 2)
+        Listed months at the player, and SEK of base drugs there, in the fit and in the paid half-year.
+    key : uint32, shape (n,)
+    rows : Purchases
+        All their purchases; ``person`` is 0..n−1.
+    act_start, act_end : date
+        The half-year in which the centre acts; its flags pay in the half-years after.
+    """
+
+    def __init__(self, region: Region, share: float = PLAYERS, seed: int = 20260507):
+        self.region, self.seed = region, seed
+        fitted, paid = region.cohorts
+        K = paid.n_centres
+        self.centre_months = np.stack([np.bincount(c.centre, c.months, K) for c in region.cohorts], axis=1)
+        open_ = np.flatnonzero(self.centre_months.min(axis=1) > 0)
+        wanted = min(len(open_), max(2, round(share * len(open_))))
+        drawn = by_name("players", seed, tuple(map(str, paid.centre_ids[open_])))
+        self.players = np.sort(open_[np.argsort(drawn, kind="stable")[:wanted]])
+        number = np.full(K, -1)
+        number[self.players] = np.arange(wanted)
+
+        mine = np.flatnonzero(number[paid.centre] >= 0)
+        mine = mine[np.lexsort((-paid.months[mine], paid.person[mine]))]
+        mine = mine[np.diff(paid.person[mine], prepend=-1) != 0]
+        self.person, self.player = paid.person[mine], number[paid.centre[mine]]
+        self.cell = paid.cell[mine]
+        self.months, self.cost, self.pooled_cost = (np.zeros((len(mine), 2)) for _ in range(3))
+        for h, cohort in enumerate(region.cohorts):
+            at = np.searchsorted(self.person, cohort.person)
+            at[at == len(self.person)] = 0
+            here = np.flatnonzero((self.person[at] == cohort.person) & (number[cohort.centre] == self.player[at]))
+            self.months[:, h] = np.bincount(at[here], cohort.months[here], len(mine))
+            self.cost[:, h] = np.bincount(at[here], cohort.cost[here], len(mine))
+
+        first = region.plan.fit_period.start
+        self.act_start, self.act_end = add_months(first, -6), first
+        who = arrays(region.half_year.persons.order_by("person").select("person_id", "birth_month"))
+        self._born = who["birth_month"][self.person].astype("datetime64[M]").astype(np.int64)
+        self.key = np.array([crc32(str(p).encode()) for p in who["person_id"][self.person]], dtype=np.uint32)
+        self.age = (month_number(self.act_start) - self._born) // 12
+        rows = read_purchases(region.half_year, persons=self.person)
+        self.rows = rows.numbered(np.searchsorted(self.person, rows.person))
+        self._begins = np.searchsorted(self.rows.person, np.arange(len(mine) + 1))
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    @property
+    def act_days(self) -> tuple[int, int]:
+        return day_number(self.act_start), day_number(self.act_end)
+
+    @cached_property
+    def in_act(self) -> np.ndarray:
+        """Which rows lie in the half-year of the act and bring packages, bool, shape (N,)."""
+        start, end = self.act_days
+        return (self.rows.day >= start) & (self.rows.day < end) & (self.rows.milli_packages > 0)
+
+    def free(self, rows: Purchases) -> np.ndarray:
+        """Which rows are free to the patient, by age or by code."""
+        return self.region.catalogue.free[rows.code] | ((rows.month - self._born[rows.person]) // 12 < FREE_AGE)
+
+    @cached_property
+    def fees(self) -> FeeState:
+        return fee_state(self.rows, self.free(self.rows), self.region.staircases, len(self))
+
+    def drawn(self, purpose: str, key: np.ndarray) -> np.ndarray:
+        """Uniform on (0, 1) by person, the same whatever else is played."""
+        return Keyed(f"manipulation {purpose}", self.seed).uniform(key)
+
+    # Flags and pay
+
+    @cached_property
+    def _held(self) -> dict[Any, np.ndarray]:
+        return {}
+
+    def life(self, terms: Terms) -> tuple[tuple[int, int], ...]:
+        """First month of each half-year in which an act's flags can pay, and the cohort that stands for it."""
+        starts = self.region.starts
+        later = ((starts[0], 0), (starts[1], 1)) if starts[0] != starts[1] else ((starts[1], 1),)
+        return ((month_number(self.act_start), 0), *later) if terms.design.rolling else later
+
+    def held(self, terms: Terms) -> list[np.ndarray]:
+        """Flags of the board's persons without play, (n, C) per half-year of :meth:`life`."""
+        key = terms.design.name, terms.dropped
+        if key not in self._held:
+            self._held[key] = self.flags(terms, self.rows, len(self))
+        return self._held[key]
+
+    def flags(self, terms: Terms, rows: Purchases, persons: int) -> list[np.ndarray]:
+        """Flags by other rows of persons 0..m−1, (m, C) per half-year of :meth:`life`."""
+        if not terms.conditions.names:
+            return [np.zeros((persons, 0), dtype=bool) for _ in self.life(terms)]
+        marks = monthly_marks(rows, terms.index, len(terms.conditions.conditions))
+        return [self.region.held(terms.design, terms.conditions, marks, persons, start)
+                for start, _ in self.life(terms)]
+
+    def carries(self, terms: Terms) -> np.ndarray:
+        """Who carries which condition in any half-year of the act's life, bool, shape (n, C)."""
+        return np.any([flags > 0 for flags in self.held(terms)], axis=0)
+
+    # Rows
+
+    def rows_of(self, persons: np.ndarray) -> np.ndarray:
+        """Places of all rows of some persons (sorted)."""
+        length = self._begins[persons + 1] - self._begins[persons]
+        return np.repeat(self._begins[persons] - np.cumsum(length) + length, length) + np.arange(length.sum())
+
+    def packs(self, person: np.ndarray, code: np.ndarray | int, day: np.ndarray | int, packs: np.ndarray | int
+              ) -> Purchases:
+        """So many packs of the catalogue for each person on a day; what the region pays is for the replay to find."""
+        shelf, n = self.region.catalogue, len(person)
+        code, day, packs = (np.broadcast_to(np.asarray(v, dtype=np.int64), n) for v in (code, day, packs))
+        gross = np.rint(shelf.price[code] * packs * 100).astype(np.int64)
+        return Purchases(person.astype(np.int64), code, day,
+                         np.rint(np.nan_to_num(shelf.ddd[code]) * packs * 1000).astype(np.int64), packs * 1000,
+                         np.zeros(n, dtype=bool), gross, gross, shelf.in_base[code])
+
+    def region_share(self, gross_sek: float, code: int) -> float:
+        """What the region pays of a first purchase, SEK: all of it where fees are not known or the drug is free."""
+        if not self.region.staircases or self.region.catalogue.free[code]:
+            return gross_sek
+        held = [s for s in self.region.staircases if s.valid_from <= self.act_end][-1]
+        ore = np.array([round(gross_sek * 100)])
+        return float(ore[0] - staircase_fee(held, ore)[0]) / 100
+
+    def outcome(self, act: Act, terms: Terms) -> Outcome:
+        """Replay the treated persons' rows: flags of every half-year, fees from the first day to the last."""
+        who = act.person
+        places = self.rows_of(who)
+        before = self.rows.rows(places)
+        kept = np.ones(len(self.rows), dtype=bool)
+        kept[act.removed] = False
+        after = before.rows(kept[places]).with_rows(act.added)
+        state = FeeState(self.fees.end[who], self.fees.gross_ore[who], self.fees.share_found)
+
+        change: dict[str, np.ndarray] = {}
+        half = 6 * np.arange(-4, 5) + self.region.starts[1]
+        own = []
+        for sign, rows in ((-1, before), (1, after)):
+            free = self.free(rows)
+            local = rows.numbered(np.searchsorted(who, rows.person))
+            paid = replayed_cost(local, free, self.region.staircases, state)
+            base = paid if not self.region.gross_cost else local.gross_ore.clip(min=0)
+            for name, ore in (("cost", base * local.in_base), ("gross", local.gross_ore.clip(min=0)),
+                              ("patients", local.gross_ore.clip(min=0) - paid)):
+                change[name] = change.get(name, 0.0) + sign * np.bincount(local.person, ore, len(who)) / 100
+            by_half = np.searchsorted(half, local.month, side="right")
+            spent = np.bincount(local.person * 10 + by_half, base * local.in_base, len(who) * 10) / 100
+            own.append(np.minimum(spent, terms.design.pool_threshold or np.inf).reshape(-1, 10).sum(axis=1))
+        flags = self.flags(terms, after.numbered(np.searchsorted(who, after.person)), len(who))
+        cohorts = tuple(h for _, h in self.life(terms))
+        pay = np.stack([self.months[who, h] * (terms.add_on_pay(now) - terms.add_on_pay(then[who]))
+                        for now, then, h in zip(flags, self.held(terms), cohorts, strict=True)], axis=1)
+        return Outcome(self.key[who], self.player[who], pay, cohorts, change["cost"], own[1] - own[0],
+                       change["gross"], change["patients"])
+
+    def moved(self, person: np.ndarray, player: np.ndarray, pay: np.ndarray, cost: np.ndarray) -> Outcome:
+        """Pay before φ (SEK, shape (n,)) and cost in the paid half-year that change centre with persons."""
+        none = np.zeros(len(person))
+        return Outcome(self.key[person], player, pay[:, None], (1,), cost, cost, none, none, moved=True)
+
+    @cached_property
+    def _kept(self) -> dict[float | None, np.ndarray]:
+        return {}
+
+    def borne_cost(self, threshold: float | None) -> np.ndarray:
+        """SEK of base drugs at the player that no pool takes over, shape (n, 2)."""
+        if threshold is None:
+            return self.cost
+        if threshold not in self._kept:
+            kept = []
+            for cohort in self.region.cohorts:
+                excess = np.bincount(cohort.person, pooled_cost(cohort, threshold), self.region.persons)[self.person]
+                spent = np.bincount(cohort.person, cohort.cost, self.region.persons)[self.person]
+                kept.append(1 - np.divide(excess, spent, out=np.zeros_like(excess), where=spent > 0))
+            self._kept[threshold] = self.cost * np.stack(kept, axis=1)
+        return self._kept[threshold]
+
+

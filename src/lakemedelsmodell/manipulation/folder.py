@@ -1,0 +1,28 @@
+"""The folder of a manipulation run, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakemedelsmodell.folders import to_json, versions, written_folder
+from lakemedelsmodell.manipulation.results import Manipulation
+
+
+def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = ()) -> None:
+    """manipulation.json, manipulation.csv, frontier.csv, the two figures and a manifest.
+
+    Raises UserError for a folder that is not to be replaced.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with written_folder(out, inputs) as stage, plt.rc_context({"svg.hashsalt": "lakemedelsmodell"}):
+        (stage / "manipulation.json").write_text(to_json({**found.to_dict(), "versions": versions()}), encoding="utf-8")
+        found.gains.round(6).to_csv(stage / "manipulation.csv", index=False, lineterminator="\n")
+        found.frontier.round(6).to_csv(stage / "frontier.csv", index=False, lineterminator="\n")
+        for name, axes in (("frontier", found.plot()), ("gains", found.plot_gains())):
+            axes.figure.savefig(stage / f"{name}.svg", metadata={"Date": None})
+            plt.close(axes.figure)

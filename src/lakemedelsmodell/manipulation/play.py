@@ -1,0 +1,154 @@
+"""Play: what strategies bring under a design, paired with the untouched twin.
+
+A centre's reimbursement in a half-year is R_k = φ' U_k + pool. U is what the amounts come to; with a fixed budget B
+φ' = B/ΣU, so that one gamer's dR_k = φ b (1 − R_k/B) dF for dF more flagged months, and identical centres that all play
+alike gain nothing and lose α of the extra cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lakemedelsmodell.manipulation.board import Board, Outcome
+from lakemedelsmodell.manipulation.region import Terms
+from lakemedelsmodell.manipulation.strategies import Strategy
+
+PlayedBy = Literal["one", "tenth", "all"]
+PLAYED_BY: tuple[PlayedBy, ...] = ("one", "tenth", "all")
+EFFORTS = (0.0, 0.1, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one strategy at one effort brings under one design. SEK are per playing centre, over the life of the act.
+
+    Attributes
+    ----------
+    strategy, model, design, effort, played_by
+        ``one``: each of the players alone; ``tenth``: all players at once; ``all``: every centre as the players do.
+    centres : number of centres that play at a time
+    persons : persons treated per centre
+    half_years : for how many half-years one act lasts
+    gain_sek : reimbursement gained less α × the extra cost it bears and the work
+    gain_per_listed_month : the same per listed month of those half-years
+    gain_in_noise_floors : that over the noise floor
+    reimbursement_sek, own_cost_sek : the two parts of the gain
+    others_lose_sek : what centres that do not play lose, and what the pool they share in takes over
+    dead_weight_sek : extra gross cost that treats nobody; nan where drugs are withheld, whose harm is not known
+    patients_pay_sek : extra fees
+    return_per_krona : reimbursement gained per krona of own cost; nan where there is no such cost
+    """
+
+    strategy: str
+    number: int
+    model: str
+    design: str
+    effort: float
+    played_by: PlayedBy
+    centres: int
+    persons: float
+    half_years: int
+    gain_sek: float
+    gain_per_listed_month: float
+    gain_in_noise_floors: float
+    reimbursement_sek: float
+    own_cost_sek: float
+    others_lose_sek: float
+    dead_weight_sek: float
+    patients_pay_sek: float
+    return_per_krona: float
+    amounts: str = "frozen"
+
+
+def closing_factor(terms: Terms, half_year: int, unscaled: float) -> float:
+    """φ' when the region's amounts come to ``unscaled`` SEK: it falls when they come to more than the cap allows."""
+    phi = terms.phi[half_year]
+    if terms.design.growth_cap is None:
+        return phi
+    left = (terms.budget[half_year] - float(terms.pool[half_year].sum())) * (1 + terms.design.growth_cap)
+    # A fixed budget is shared out whole; one that may grow follows its amounts until it has.
+    return left / unscaled if terms.design.growth_cap == 0 else min(phi, left / unscaled)
+
+
+def play(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None, efforts: Iterable[float],
+         noise_floor: float) -> Iterator[Gain]:
+    """One strategy's gains by effort and by how many play it; the rows have been replayed already."""
+    sides: tuple[PlayedBy, ...] = ("all",) if strategy.all_only else PLAYED_BY
+    for effort in efforts:
+        for played_by in sides:
+            yield _gain(board, terms, strategy, outcome, effort, played_by, noise_floor)
+
+
+def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None, effort: float,
+          played_by: PlayedBy, noise_floor: float) -> Gain:
+    S = len(board.players)
+    lasts = strategy.half_years(terms)
+    open_ = int((board.centre_months[:, 1] > 0).sum())
+    n = {"one": 1, "tenth": S, "all": open_}[played_by]
+    listed = float(board.centre_months[board.players, 1].mean()) * lasts
+    if outcome is None:
+        zero = dict.fromkeys(("gain_sek", "gain_per_listed_month", "gain_in_noise_floors", "reimbursement_sek",
+                              "own_cost_sek", "others_lose_sek", "dead_weight_sek", "patients_pay_sek"), 0.0)
+        return Gain(strategy.name, strategy.number, terms.design.model, terms.design.name, effort, played_by, n, 0.0,
+                    lasts, **zero, return_per_krona=np.nan)
+
+    kept = 1 - terms.design.review * strategy.reviewed
+    treated = np.full(len(outcome.key), effort) if outcome.divisible else (
+        board.drawn(strategy.name, outcome.key) < effort).astype(float)
+    share = treated * kept
+
+    def by_player(values: np.ndarray) -> np.ndarray:
+        return np.bincount(outcome.player, values * share, S)
+
+    moves = outcome.moved
+    charged = outcome.cost if played_by == "all" else outcome.own_cost  # when all play, the pool is theirs to fill
+    own = board.region.alpha * by_player(charged)
+    pooled = board.region.alpha * by_player(outcome.cost - outcome.own_cost)
+    work = strategy.work_sek * by_player(np.ones(len(share)))
+    pays = np.stack([by_player(outcome.pay[:, h]) for h in range(outcome.pay.shape[1])], axis=1)
+    got, taken = np.zeros(S), np.zeros(S)
+    for h, cohort in enumerate(outcome.cohort):
+        gained, lost = reimbursed(board, terms, cohort, pays[:, h], played_by, moves)
+        got, taken = got + gained, taken + lost
+    if moves and played_by == "all":  # each gains what it loses to others
+        got, own = np.zeros(S), np.zeros(S)
+    gain = got - own - work
+    others = {"one": gain + work if moves else taken + pooled,
+              "tenth": gain + work if moves else (taken + pooled.sum()) / S,
+              "all": np.zeros(S)}[played_by]
+    waste = np.zeros(S) if moves else by_player(outcome.gross)
+    spent = float((own + work).mean())
+    each = float(gain.mean())
+    return Gain(
+        strategy.name, strategy.number, terms.design.model, terms.design.name, effort, played_by, n,
+        persons=float(treated.sum() / S), half_years=lasts, gain_sek=each, gain_per_listed_month=each / listed,
+        gain_in_noise_floors=each / listed / noise_floor if noise_floor > 0 else np.nan,
+        reimbursement_sek=float(got.mean()), own_cost_sek=spent, others_lose_sek=float(others.mean()),
+        dead_weight_sek=np.nan if strategy.withholds and effort > 0 else float(waste.mean()),
+        patients_pay_sek=float(by_player(outcome.patients).mean()),
+        return_per_krona=float(got.mean()) / spent if spent > 0 else np.nan)
+
+
+def reimbursed(board: Board, terms: Terms, half_year: int, pays: np.ndarray, played_by: PlayedBy, moved: bool
+               ) -> tuple[np.ndarray, np.ndarray]:
+    """ΔR of each player, SEK, and what centres that do not play lose: to each alone, or (the same number) to all.
+
+    ``pays``: ΔU of each player, SEK before φ, shape (S,). Where persons move, the others' ΔU is its negative.
+    """
+    phi, before = terms.phi[half_year], terms.unscaled[half_year]
+    mine, region = before[board.players], float(before.sum())
+    if moved:
+        gained = phi * pays
+        return gained, gained
+    if played_by == "one":
+        closing = np.array([closing_factor(terms, half_year, region + float(p)) for p in pays])
+        return closing * (mine + pays) - phi * mine, (phi - closing) * (region - mine)
+    months = board.centre_months[:, half_year]
+    scaled_up = float(months.sum() / months[board.players].sum()) if played_by == "all" else 1.0
+    factor = closing_factor(terms, half_year, region + scaled_up * float(pays.sum()))
+    gained = factor * (mine + pays) - phi * mine
+    return gained, np.full(len(pays), (phi - factor) * (region - float(mine.sum())))

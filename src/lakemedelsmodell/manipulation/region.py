@@ -1,0 +1,396 @@
+"""The untouched region: its half-years, everybody's flags under any design, and the amounts fitted on them.
+
+Amounts are fitted on the half-year before and frozen; play never moves them (re-estimated amounts are another result).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lakemedelsmodell import facts
+from lakemedelsmodell.conditions import ConditionSet, condition_set
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.engines import arrays
+from lakemedelsmodell.data.flag_kernel import CodeIndex, resolved
+from lakemedelsmodell.data.flags import build_cohort, code_summary
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.purchases import Marks, gross_prices_known, monthly_marks, read_purchases
+from lakemedelsmodell.data.tables import HalfYear, default_period
+from lakemedelsmodell.evaluation import Plan, Settings, make_plan
+from lakemedelsmodell.manipulation.designs import Design
+from lakemedelsmodell.measures.fit import fit_measures
+from lakemedelsmodell.measures.noise import noise_floor
+from lakemedelsmodell.measures.truth import ideal_net
+from lakemedelsmodell.models.base import cost_to_fit
+from lakemedelsmodell.models.least_squares import borrow_empty_cells, cells_and_add_ons, normal_equations
+from lakemedelsmodell.settlement import pooled_cost
+
+MAX_DROPS = 25
+"""Times amounts are fitted anew after groups have been dropped."""
+MIN_ROWS = 20
+"""A code needs this many purchases in the data before a centre could choose its pack."""
+EPOCH = date(1970, 1, 1)
+
+
+def month_number(day: date) -> int:
+    """Calendar months since January 1970."""
+    return (day.year - 1970) * 12 + day.month - 1
+
+
+def day_number(day: date) -> int:
+    return (day - EPOCH).days
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """What one pack of each code is, by the purchases of the look-back; nan for codes bought too seldom.
+
+    Attributes
+    ----------
+    price, ddd : float64, shape (N,)
+        Gross SEK (what the region paid where gross prices are not known) and DDD per pack.
+    in_base, free : bool, shape (N,)
+        Whether most of its rows count as cost; whether it never cost a patient anything.
+    """
+
+    price: np.ndarray
+    ddd: np.ndarray
+    in_base: np.ndarray
+    free: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """The least a centre must have dispensed so that somebody carries a condition: packs of one code on given days.
+
+    ``days`` are counted from the first; ``packs`` is how many on each; ``sek`` the gross price of all.
+    """
+
+    code: int
+    days: tuple[int, ...]
+    packs: tuple[int, ...]
+    sek: float
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """A design with its conditions and frozen amounts, and what they pay the region's K centres.
+
+    Attributes
+    ----------
+    design, conditions, index
+    cells : float64, shape (42,)
+        SEK per listed month before φ, whole kronor.
+    add_ons : float64, shape (C,)
+        The same per reported condition; 0 for one that pays nothing.
+    phi, unscaled, pool, budget : by half-year: float; SEK (K,), (K,); SEK
+    net : float64, shape (K,)
+        n_k in the paid half-year, SEK per listed month.
+    r2, sd, rmse_to_ideal : float
+        In the paid half-year, out of period; the last is nan where no truth is known.
+    dropped : names of conditions dropped for what they return
+    """
+
+    design: Design
+    conditions: ConditionSet
+    index: CodeIndex
+    cells: np.ndarray
+    add_ons: np.ndarray
+    phi: tuple[float, ...]
+    unscaled: tuple[np.ndarray, ...]
+    pool: tuple[np.ndarray, ...]
+    budget: tuple[float, ...]
+    net: np.ndarray
+    r2: float
+    sd: float
+    rmse_to_ideal: float
+    dropped: tuple[str, ...]
+
+    def add_on_pay(self, held: np.ndarray) -> np.ndarray:
+        """SEK per listed month before φ of flags, shape (n, C) → (n,)."""
+        return paid_columns(held, self.add_ons, self.design.cap) @ self.add_ons
+
+    def amount(self, name: str) -> float:
+        """Add-on of a condition, SEK per listed month before φ; 0 for one that is not reported."""
+        names = self.conditions.names
+        return float(self.add_ons[names.index(name)]) if name in names else 0.0
+
+
+def paid_columns(held: np.ndarray, add_ons: np.ndarray, cap: int | None) -> np.ndarray:
+    """Flags that are paid, float64, shape (n, C): of a person's the ``cap`` with the highest add-ons."""
+    if cap is None or not held.shape[1]:
+        return held.astype(np.float64)
+    order = np.argsort(-add_ons, kind="stable")
+    ordered = held[:, order].astype(np.float64)
+    ordered[np.cumsum(ordered > 0, axis=1) > cap] = 0.0
+    paid = np.empty_like(ordered)
+    paid[:, order] = ordered
+    return paid
+
+
+@dataclass(eq=False)
+class Region:
+    """A half-year's region as it is without play.
+
+    Attributes
+    ----------
+    half_year, plan, alpha, listed
+    cohorts : (Cohort, Cohort)
+        Of the fit half-year and the paid one (the same twice where history is too short to fit before), no flags.
+    style : float64, shape (K,), or None
+        s_k of a simulated world, SEK per listed month.
+    gross_cost : bool
+        Centres bear gross prices (setting ``cost_base = gross_price``).
+    """
+
+    half_year: HalfYear
+    plan: Plan
+    alpha: float
+    listed: ConditionSet
+    cohorts: tuple[Cohort, Cohort]
+    style: np.ndarray | None = None
+    gross_cost: bool = False
+
+    @classmethod
+    def of(cls, half_year: HalfYear, settings: Settings = Settings(), style: np.ndarray | None = None,
+           progress: Callable[[str], Any] = lambda _: None) -> Region:
+        """Raises UserError for a period the data cannot serve."""
+        period = Period.parse(settings.period) if settings.period else None
+        plan = make_plan(*((period, False) if period else default_period(half_year)), half_year.months_seen[0],
+                         settings.lookback_months)
+        alpha = settings.cost_responsibility or facts.cost_responsibility(plan.period.start)
+
+        def cohort(of: Period, lookback: Period) -> Cohort:
+            return build_cohort(half_year, of, ConditionSet("none", ()), lookback=lookback, rules=(),
+                                months=settings.months, cost_base=settings.cost_base, borne_by=settings.borne_by,
+                                progress=progress)
+
+        paid = cohort(plan.period, plan.lookback)
+        fitted = paid if plan.fit_period == plan.period else cohort(plan.fit_period, plan.fit_lookback)
+        return cls(half_year, plan, alpha, condition_set(settings.condition_set), (fitted, paid), style,
+                   settings.cost_base == "gross_price")
+
+    @cached_property
+    def codes(self) -> list[str]:
+        """ATC codes in the data, and the empty text for what has none."""
+        return [*self.half_year.codes["atc"], ""]
+
+    @cached_property
+    def persons(self) -> int:
+        return len(arrays(self.half_year.persons.select("person"))["person"])
+
+    @property
+    def starts(self) -> tuple[int, int]:
+        """First month of the fit and of the paid half-year."""
+        return month_number(self.plan.fit_period.start), month_number(self.plan.period.start)
+
+    @cached_property
+    def staircases(self) -> tuple[facts.FeeStaircase, ...]:
+        """The patient's fees; none where gross prices are not known and the region is taken to pay them all."""
+        return tuple(facts.fee_staircases()) if gross_prices_known(self.half_year) else ()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """One pack of each code."""
+        window = self.plan.lookback
+        sums = code_summary(self.half_year, (window.start, window.end)).set_index("atc").reindex(self.codes)
+        gross = sums["gross_sek"] if self.staircases else sums["cost_sek"]
+        sums = sums.where((sums["positive_rows"] >= MIN_ROWS) & (sums["packages"] > 0) & (gross > 0))
+        price = (gross / sums["packages"]).to_numpy(float)
+        return Catalogue(price, (sums["ddd"] / sums["packages"]).to_numpy(float),
+                         (sums["base_rows"] / sums["rows"] >= 0.5).to_numpy(),
+                         (sums["cost_sek"] >= 0.999 * gross).to_numpy())
+
+    @cached_property
+    def _marks(self) -> dict[Any, Marks]:
+        return {}
+
+    @cached_property
+    def _rows(self) -> Any:
+        """Purchases of every code the list, or any design of it, counts."""
+        wanted = {c[:5] for c in self.listed.expand(self.codes)["atc"]}
+        return read_purchases(self.half_year, codes=np.array([c for c in self.codes if c[:5] in wanted]))
+
+    def marks(self, conditions: ConditionSet, index: CodeIndex) -> Marks:
+        """Everybody's marks; found once for designs that count the same codes."""
+        key = tuple((c.name, c.include, c.exclude) for c in conditions.conditions)
+        if key not in self._marks:
+            self._marks[key] = monthly_marks(self._rows, index, len(conditions.conditions))
+        return self._marks[key]
+
+    @cached_property
+    def _guesses(self) -> dict[float | None, tuple[float, np.ndarray]]:
+        """Pool threshold → the best prediction met so far of the cost below it: its R², SEK per listed month."""
+        return {}
+
+    def noise_floor(self, threshold: float | None = None) -> float:
+        """F of the paid half-year, SEK per listed month, with cost above the threshold pooled; by the best predictor
+        among the designs fitted so far."""
+        paid = self.cohorts[1]
+        cost = paid.cost if threshold is None else paid.cost - pooled_cost(paid, threshold)
+        return noise_floor(replace(paid, cost=cost), self._guesses[threshold][1], self.alpha, permutations=2).floor
+
+    def bundle(self, conditions: ConditionSet, name: str) -> Bundle | None:
+        """The cheapest way for a centre to qualify somebody for a condition; None where no code will do."""
+        c = conditions[name]
+        if not c.include or c.requires:
+            return None
+        dates, apart = c.min_dates or 1, c.min_days_apart or 0
+        dates = max(dates, 2 if apart else 1)
+        days = tuple(round(j * max(apart, dates - 1) / max(dates - 1, 1)) for j in range(dates))
+        best: tuple[tuple[float, float, str], Bundle] | None = None
+        shelf = self.catalogue
+        for code, atc in enumerate(self.codes):
+            if not c.matches(atc) or not shelf.price[code] > 0:
+                continue
+            short = c.min_ddd or 0
+            if short and not shelf.ddd[code] > 0:
+                continue
+            packs = max(dates, int(np.ceil(c.min_packages or 0)),
+                        int(np.ceil(short / shelf.ddd[code])) if short else 0)
+            each = tuple(packs // dates + (j < packs % dates) for j in range(dates))
+            sek = packs * float(shelf.price[code])
+            rank = (sek * bool(shelf.in_base[code]), sek, atc)
+            if best is None or rank < best[0]:
+                best = rank, Bundle(code, days, each, sek)
+        return best[1] if best else None
+
+    # Fitting
+
+    def terms(self, design: Design) -> Terms:
+        """Fit the design's amounts and pay the region by them.
+
+        Groups that return too much are dropped one round after another, since what is left takes over their cost.
+        """
+        dropped: frozenset[str] = frozenset()
+        for _ in range(MAX_DROPS):
+            found = self._fitted(design, dropped)
+            over = self._profitable(found) if design.max_return is not None else set()
+            if not over:
+                break
+            dropped |= over
+        return found
+
+    def _profitable(self, terms: Terms) -> set[str]:
+        """Conditions whose flag brings more than the design's multiple of what qualifying costs the centre."""
+        assert terms.design.max_return is not None
+        found = set()
+        for name in terms.conditions.names:
+            bundle = self.bundle(terms.conditions, name)
+            brings = terms.phi[1] * terms.amount(name) * terms.design.lookback_months
+            if bundle is None or not brings:
+                continue
+            costs = self.alpha * bundle.sek * self.catalogue.in_base[bundle.code]
+            if brings > terms.design.max_return * costs:
+                found.add(name)
+        return found
+
+    def held(self, design: Design, conditions: ConditionSet, marks: Marks, persons: int, start: int) -> np.ndarray:
+        """How much of each reported condition persons are paid for in the half-year from month ``start``,
+        shape (persons, C): bool, or shares where flags run off or roll."""
+        back = design.lookback_months
+        C = len(conditions.conditions)
+        number = {c.name: i for i, c in enumerate(conditions.conditions)}
+        reported = [number[name] for name in conditions.names]
+
+        def found(first: int, end: int) -> np.ndarray:
+            flags = resolved(_meets(marks.window(first, end), conditions, design.rule, persons), conditions)
+            return flags[:, reported]
+
+        if design.rolling:
+            months = [found(start + m - back, start + m) for m in range(6)]
+            return np.mean(np.stack(months), axis=0, dtype=np.float32)
+        flags = found(start - back, start)
+        if design.run_off is None:
+            return flags
+        recent = np.zeros(persons * C, dtype=bool)
+        late = marks.window(start - back // 2, start)
+        recent[late.key[late.dates > 0]] = True
+        return flags * np.where(recent.reshape(persons, C)[:, reported], 1.0, design.run_off).astype(np.float32)
+
+    def _fitted(self, design: Design, dropped: frozenset[str]) -> Terms:
+        conditions = design.conditions_of(self.listed, self.codes, dropped)
+        index = CodeIndex.of(conditions, self.codes)
+        names = conditions.names
+        if names:
+            marks = self.marks(conditions, index)
+            held = tuple(self.held(design, conditions, marks, self.persons, start) for start in self.starts)
+        else:
+            held = (np.zeros((self.persons, 0), dtype=bool),) * 2
+        fitted, paid = self.cohorts
+        cost = cost_to_fit(fitted, design.pool_threshold)
+        cells, add_ons = self._amounts(held[0][fitted.person], fitted, cost, design.cap)
+        return self._settled(design, conditions, index, cells, add_ons, held, dropped)
+
+    def _amounts(self, held: np.ndarray, fitted: Cohort, cost: np.ndarray, cap: int | None
+                 ) -> tuple[np.ndarray, np.ndarray]:
+        """Whole kronor per cell and condition; with a cap the ladder is laid anew until its order stands."""
+        sums = normal_equations(fitted.cell, held, fitted.exposure, cost)
+        cells, add_ons = cells_and_add_ons(sums.xtx[0], sums.xty[0])
+        if cap is not None:
+            for _ in range(20):
+                order = np.argsort(-np.nan_to_num(add_ons), kind="stable")
+                paid = paid_columns(held, np.nan_to_num(add_ons), cap)
+                sums = normal_equations(fitted.cell, paid, fitted.exposure, cost)
+                cells, add_ons = cells_and_add_ons(sums.xtx[0], sums.xty[0])
+                if np.array_equal(order, np.argsort(-np.nan_to_num(add_ons), kind="stable")):
+                    break
+        filled = borrow_empty_cells(cells.reshape(21, 2)).reshape(-1)
+        return np.rint(np.nan_to_num(self.alpha * filled)), np.rint(np.nan_to_num(self.alpha * add_ons))
+
+    def _settled(self, design: Design, conditions: ConditionSet, index: CodeIndex, cells: np.ndarray,
+                 add_ons: np.ndarray, held: tuple[np.ndarray, ...], dropped: frozenset[str]) -> Terms:
+        phi, unscaled, pools, budgets = [], [], [], []
+        per_month = np.zeros(0)
+        for cohort, flags in zip(self.cohorts, held, strict=True):
+            per_month = cells[cohort.cell] + paid_columns(flags[cohort.person], add_ons, design.cap) @ add_ons
+            pays = np.bincount(cohort.centre, cohort.exposure * per_month, cohort.n_centres)
+            pool = np.zeros(cohort.n_centres)
+            if design.pool_threshold is not None:
+                pool = self.alpha * np.bincount(cohort.centre, pooled_cost(cohort, design.pool_threshold),
+                                                cohort.n_centres)
+            budget = self.alpha * float(cohort.cost.sum())
+            phi.append((budget - float(pool.sum())) / float(pays.sum()))
+            unscaled.append(pays)
+            pools.append(pool)
+            budgets.append(budget)
+        paid = self.cohorts[1]
+        months = np.bincount(paid.centre, paid.months, paid.n_centres)
+        own = self.alpha * np.bincount(paid.centre, paid.cost, paid.n_centres)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            net = (phi[1] * unscaled[1] + pools[1] - own) / months
+        rmse = np.nan
+        if self.style is not None:
+            rmse = float(np.sqrt(np.nanmean((net - ideal_net(self.style, months, self.alpha)) ** 2)))
+        r2 = fit_measures(paid.cost, per_month / self.alpha, paid.exposure).r2
+        threshold = design.pool_threshold
+        if threshold not in self._guesses or r2 > self._guesses[threshold][0]:
+            self._guesses[threshold] = r2, per_month / self.alpha * phi[1]
+        return Terms(design, conditions, index, cells, add_ons, tuple(phi), tuple(unscaled), tuple(pools),
+                     tuple(budgets), net, r2=r2, sd=float(np.nanstd(net, ddof=1)), rmse_to_ideal=rmse,
+                     dropped=tuple(sorted(dropped)))
+
+
+def _meets(marks: Marks, conditions: ConditionSet, rule: str, persons: int) -> np.ndarray:
+    """Found on the condition's own codes, bool, shape (persons, all conditions)."""
+    C = len(conditions.conditions)
+    flags = np.zeros(persons * C, dtype=bool)
+    enough = marks.dates > 0
+    if rule == "listed":
+        of = marks.key % C
+
+        def limit(name: str, scale: int = 1) -> np.ndarray:
+            values = [np.ceil(round((getattr(c, name) or 0) * scale, 6)) for c in conditions.conditions]
+            return np.array(values)[of]
+
+        enough = (enough & (marks.dates >= limit("min_dates")) & (marks.milli_ddd >= limit("min_ddd", 1000))
+                  & (marks.milli_packages >= limit("min_packages", 1000))
+                  & (marks.last - marks.first >= limit("min_days_apart")))
+    flags[marks.key[enough]] = True
+    return flags.reshape(persons, C)

@@ -1,0 +1,195 @@
+"""The manipulation laboratory from end to end: every strategy under every design, and which design stands up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.data.engines import arrays
+from lakemedelsmodell.data.tables import HalfYear
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation import Settings
+from lakemedelsmodell.manipulation.board import Board
+from lakemedelsmodell.manipulation.designs import PROPOSAL, TODAY, Design, read_designs
+from lakemedelsmodell.manipulation.frontier import EFFORT, RULE, frontier
+from lakemedelsmodell.manipulation.play import EFFORTS, Gain, play
+from lakemedelsmodell.manipulation.region import Region, Terms
+from lakemedelsmodell.manipulation.strategies import STRATEGIES, OnRows, Strategy
+from lakemedelsmodell.verdict import ManipulationFinding
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SCHEMA_VERSION = 1
+COLUMNS = ("strategy", "number", "model", "design", "amounts", "effort", "played_by",
+           *(f.name for f in fields(Gain) if f.name not in ("strategy", "number", "model", "design", "amounts",
+                                                            "effort", "played_by")))
+"""Columns of manipulation.csv; see :class:`~lakemedelsmodell.manipulation.play.Gain`."""
+
+ASSUMED = (
+    "Amounts are those of the untouched twin, frozen; the flags an act makes are paid for as long as the look-back "
+    "holds them, in half-years that lie in the data.",
+    "The centre acts in the half-year before the one the amounts are fitted on; it knows the amounts and the prices of "
+    "packs, and picks the group or persons that promise most.",
+    "Extra cost is what the region pays when the fee staircase is run again for that person from the first day of the "
+    "data to the last; a person's place in the fee period is found from the fees paid.",
+    "A tenth of the centres play, drawn by their id: each alone, all of them at once; all centres are taken to gain as "
+    "these do when all play.",
+    "Work, recruiting and reputation cost nothing: gains are before them.",
+)
+GROSS_UNKNOWN = ("Gross prices are not in the data: the region is taken to pay the whole price and the patient "
+                 "nothing, so what play costs the centre is overstated.")
+
+
+@dataclass(frozen=True, eq=False)
+class Manipulation:
+    """What every strategy brings under every design.
+
+    Attributes
+    ----------
+    gains : DataFrame
+        One row per strategy, design, effort and number of players; see
+        :class:`~lakemedelsmodell.manipulation.play.Gain`.
+    frontier : DataFrame
+        One row per design; see :func:`~lakemedelsmodell.manipulation.frontier.frontier`.
+    noise_floor : float
+        SEK per listed month.
+    told : mapping
+        Period, players, persons, share of persons whose fees were met, what is assumed.
+    left_out : mapping of design → why it could not be played
+    """
+
+    gains: pd.DataFrame
+    frontier: pd.DataFrame
+    noise_floor: float
+    told: Mapping[str, Any]
+    left_out: Mapping[str, str]
+
+    @property
+    def recommended(self) -> str | None:
+        """The design chosen by the rule; None where none qualifies."""
+        chosen = self.frontier.loc[self.frontier["recommended"], "design"]
+        return str(chosen.iloc[0]) if len(chosen) else None
+
+    def to_frame(self) -> pd.DataFrame:
+        """The gains."""
+        return self.gains
+
+    def headline(self) -> pd.DataFrame:
+        """Per design the strategy that brings one centre most: effort, gain per listed month and in noise floors."""
+        one = self.gains[self.gains["played_by"] == "one"]
+        best = one.loc[one.groupby("design", sort=False)["gain_per_listed_month"].idxmax()]
+        return best[["design", "model", "strategy", "effort", "gain_per_listed_month", "gain_in_noise_floors",
+                     "return_per_krona", "patients_pay_sek"]].reset_index(drop=True)
+
+    def finding(self, design: str | None = None) -> ManipulationFinding:
+        """For the verdict, of the design that ``chronic_defended`` stands for: the recommended one by default.
+
+        Without a recommended design it is the first defended one. Raises UserError for a design that was not played.
+        """
+        table = self.frontier.set_index("design")
+        defended = table[table["model"] == "chronic_defended"]
+        name = design or self.recommended or (defended.index[0] if len(defended) else PROPOSAL)
+        if name not in table.index:
+            raise UserError(f"The design {name} was not played. Choose one of {', '.join(table.index)}.")
+        row = table.loc[name]
+        chosen = f"recommended: {self.recommended}" if self.recommended else "no design is recommended by the rule"
+        return ManipulationFinding(
+            model=str(row["model"]), non_dominated=not row["dominated"], worst_gain=float(row["worst_gain"]),
+            rmse_change=float(row["rmse_to_ideal"] - table.loc[TODAY, "rmse_to_ideal"]),
+            detail=f"design {name}; worst strategy {row['worst_strategy']} at effort {EFFORT:g}; {chosen}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """manipulation.json without versions."""
+        return {"schema": SCHEMA_VERSION, **self.told, "noise_floor": self.noise_floor, "rule": RULE,
+                "recommended": self.recommended, "left_out": dict(self.left_out),
+                "frontier": _records(self.frontier), "headline": _records(self.headline()),
+                "gains": _records(self.gains)}
+
+    def plot(self, **keywords: Any) -> Axes:
+        """The frontier; a matplotlib Axes."""
+        from lakemedelsmodell.manipulation.figures import frontier_figure
+
+        return frontier_figure(self.frontier, **keywords)
+
+    def plot_gains(self, **keywords: Any) -> Axes:
+        """Gain by strategy under today's model, the proposal and its defended versions; a matplotlib Axes."""
+        from lakemedelsmodell.manipulation.figures import gains_figure
+
+        shown = [TODAY, PROPOSAL, *([self.recommended] if self.recommended else [])]
+        return gains_figure(self.gains, shown, **keywords)
+
+    def _repr_html_(self) -> str:
+        return self.headline().to_html(index=False, float_format=lambda v: f"{v:,.2f}", na_rep="")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs: Sequence[Design] | None = None,
+               strategies: Sequence[Strategy] = STRATEGIES, efforts: Sequence[float] = EFFORTS,
+               style: Mapping[str, float] | None = None, progress: Callable[[str], Any] = lambda _: None
+               ) -> Manipulation:
+    """Play every strategy against every design on a half-year's data, a region's own or a simulated one.
+
+    Parameters
+    ----------
+    designs : the packaged ones by default; today's model and the proposal come first
+    efforts : shares of those eligible who are treated, 0 to 1; 0 and the effort of the frontier are always among them
+    style : person_id → expected cost of the centre's style, SEK per listed month, where a truth is known
+
+    Raises UserError for efforts that are no shares or a period the data cannot serve.
+    """
+    if bad := [e for e in efforts if not 0 <= e <= 1]:
+        raise UserError(f"An effort of {bad[0]:g} is no share of those eligible. Give numbers from 0 to 1.")
+    efforts = sorted({0.0, EFFORT, *efforts})
+    region = Region.of(half_year, settings, progress=progress)
+    if style is not None:
+        region.style = _style_of_centres(region, style)
+    terms: list[Terms] = []
+    left_out: dict[str, str] = {}
+    for design in designs or read_designs():
+        progress(f"setting the amounts of {design.name}")
+        try:
+            terms.append(region.terms(design))
+        except UserError as error:
+            left_out[design.name] = str(error)
+    floor = region.noise_floor()
+    progress("reading the players' purchases")
+    board = Board(region, seed=settings.seed)
+
+    gains: list[Gain] = []
+    total = len(terms) * len(strategies)
+    for i, t in enumerate(terms):
+        for j, strategy in enumerate(strategies):
+            progress(f"playing: {i * len(strategies) + j + 1} of {total}")
+            gains += play(board, t, strategy, strategy.outcome(board, t), efforts, floor)
+    played = pd.DataFrame([asdict(g) for g in gains])[list(COLUMNS)]
+    told = {
+        "period": str(region.plan.period), "fit_period": str(region.plan.fit_period),
+        "act_period": f"{board.act_start:%Y-%m}..", "variants": list(region.plan.variants),
+        "players": len(board.players), "centres": int((board.centre_months[:, 1] > 0).sum()),
+        "players_persons": len(board), "efforts": efforts, "fees_met": board.fees.share_found,
+        "gross_prices_known": bool(region.staircases),
+        "assumed": [*ASSUMED, *([] if region.staircases else [GROSS_UNKNOWN])],
+        "designs": [t.design.model_dump(mode="json") | {"dropped": list(t.dropped)} for t in terms],
+        "strategies": [{"number": s.number, "name": s.name, "says": s.says, "closed_form": s.closed_form}
+                       for s in strategies],
+    }
+    table = frontier(terms, played, [s.name for s in strategies if isinstance(s, OnRows)])
+    return Manipulation(played, table, floor, told, left_out)
+
+
+def _style_of_centres(region: Region, style: Mapping[str, float]) -> np.ndarray:
+    """s_k, SEK per listed month, shape (K,): persons' style by listed months of the paid half-year."""
+    ids = arrays(region.half_year.persons.order_by("person").select("person_id"))["person_id"]
+    of_person = np.array([style[str(i)] for i in ids])
+    paid = region.cohorts[1]
+    months = np.bincount(paid.centre, paid.months, paid.n_centres)
+    with np.errstate(invalid="ignore"):
+        return np.round(np.bincount(paid.centre, of_person[paid.person] * paid.months, paid.n_centres) / months, 9)
