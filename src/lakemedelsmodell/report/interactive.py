@@ -28,13 +28,15 @@ from lakemedelsmodell.conditions import THEMES, condition_set
 from lakemedelsmodell.data.periods import add_months
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_FROM, SEXES
-from lakemedelsmodell.report.contents import PROPOSAL, PUBLISHED, TODAY, Contents, Gaps, read_run
+from lakemedelsmodell.report.contents import PROPOSAL, PUBLISHED, TODAY, Contents, read_run
 from lakemedelsmodell.report.numbers import known
 from lakemedelsmodell.report.phrases import Phrases
 from lakemedelsmodell.report.texts import LANGUAGES
 
 CONTRIBUTIONS = "contributions.csv"
-PARTS = ("age_sex", "condition", "pool", "few")
+OF_CENTRE = {"net": "net_sek_per_listed_month", "error": "standard_error", "lasting": "reliability",
+             "best": "shrunken_net_sek_per_listed_month"}
+"""What the script reads of a centre and model: its name there and in centres.csv."""
 
 
 @lru_cache
@@ -212,16 +214,21 @@ class Page:
     # Centres
 
     def centres(self) -> tuple[list[dict[str, Any]], int]:
-        """Every centre that may be shown, by name: net (SEK per listed month) and pay (öre) by model; how many not."""
+        """Every centre that may be shown, by name, and how many may not.
+
+        By model: net, its standard error and the best guess of it without chance (SEK per listed month), the share of
+        its distance from the mean that is not chance, and pay (öre).
+        """
         by_centre: dict[str, dict[str, Any]] = {}
         for row in self.contents.centre_rows:
-            months, net = _value(row["listed_months"]), _value(row["net_sek_per_listed_month"])
+            months = _value(row["listed_months"])
             centre = by_centre.setdefault(row["centre_id"], {
                 "id": row["centre_id"], "name": row["name"] or row["centre_id"], "months": months,
-                "net": {}, "pay": {}})
-            if net is not None:
-                centre["net"][row["model"]] = round(net, 4)
-                centre["pay"][row["model"]] = _ore(row["reimbursement_sek"])
+                "pay": {}, **{of: {} for of in OF_CENTRE}})
+            for of, column in OF_CENTRE.items():
+                if (value := _value(row.get(column))) is not None:
+                    centre[of][row["model"]] = round(value, 4)
+            centre["pay"][row["model"]] = _ore(row["reimbursement_sek"])
         least = self.contents.fewest_months()
         shown = [c for c in by_centre.values() if known(c["months"]) and c["months"] >= least and c["net"]]
         return sorted(shown, key=lambda c: (c["name"].casefold(), c["id"])), len(by_centre) - len(shown)
@@ -238,15 +245,6 @@ class Page:
         return {"names": [[kind, name, sex, int(float(age)) if age else None] for kind, name, sex, age in index],
                 "models": found}
 
-    def chance(self) -> dict[str, Any]:
-        """Model → its noise floor, true SD and mean net, SEK per listed month."""
-        found = {}
-        for name in self.results.part("models"):
-            of = Gaps(self.results.at("models", name))
-            if known(of.at("noise_floor")) and known(of.at("true_sd")):
-                found[name] = {"floor": of.at("noise_floor"), "true": of.at("true_sd")}
-        return found
-
     def data(self) -> dict[str, Any]:
         """All the script reads."""
         shown, hidden = self.centres()
@@ -256,5 +254,5 @@ class Page:
             "labels": {m: self.phrases.text.name("models", m) for m in self.results.part("models")},
             "conditions": self.conditions(), "examples": self.examples(), "months": self.months(),
             "by_days": self.results.at("settings", "months") == "days",
-            "centres": shown, "hidden": hidden, "chance": self.chance(), "parts": self.parts({c["id"] for c in shown}),
+            "centres": shown, "hidden": hidden, "parts": self.parts({c["id"] for c in shown}),
         }

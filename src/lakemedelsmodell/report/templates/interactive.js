@@ -20,7 +20,7 @@ const fill = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, key) => value
 const say = (key, values) => fill(words[key], values);
 const kronor = (sek, decimals = Number.isInteger(sek) ? 0 : 2, sign = false) =>
   say("sek", {x: number(sek, decimals, sign)}).replace(" ", "\u00a0");
-const percent = share => number(100 * share, 1) + (swedish ? "\u00a0%" : "%");
+const percent = (share, decimals = 1) => number(100 * share, decimals) + (swedish ? "\u00a0%" : "%");
 const inside = text => text.charAt(0).toLowerCase() + text.slice(1);
 const short = model => model === data.proposal ? words.proposal : data.labels[model];
 const named = model => model === data.proposal ? words.the_proposal : say("the_model", {label: data.labels[model]});
@@ -237,22 +237,14 @@ function startCalculator() {
 
 const centres = new Map(data.centres.map(c => [c.id, c]));
 const listed = sum(data.centres.map(c => c.months));
-const thinness = sum(data.centres.map(c => 1 / c.months)) / data.centres.length;
 const has = (centre, model) => known(centre.net[model]);
 const others = model => data.centres.filter(c => has(c, model));
 const above = (model, net) => others(model).filter(c => c.net[model] > net).length;
 const place = (centre, model) => 1 + above(model, centre.net[model]);
 
-/** SD of what chance does to a centre's net: the noise floor, more where the list is shorter. */
-function luck(centre, model) {
-  const of = data.chance[model];
-  return of ? of.floor * Math.sqrt(1 / centre.months / thinness) : null;
-}
-
-function interval(centre, model) {
-  const sd = luck(centre, model);
-  return known(sd) && has(centre, model) ? [-1.96, 1.96].map(z => centre.net[model] + z * sd) : null;
-}
+/** Where the net could have been by chance, 95 times of 100. */
+const interval = (centre, model) => known(centre.error[model])
+  ? [-1.96, 1.96].map(z => centre.net[model] + z * centre.error[model]) : null;
 
 function showCentre(centre) {
   const model = $("centre-model").value, today = data.today;
@@ -304,17 +296,14 @@ function nets(centre, chosen) {
 }
 
 function chance(centre, model) {
-  const head = el("h3", {}, words.chance_head), sd = luck(centre, model);
-  if (!known(sd)) return [head, el("p", {}, words.chance_unknown)];
+  const head = el("h3", {}, words.chance_head), error = centre.error[model], lasting = centre.lasting[model];
+  if (!known(error) || !known(lasting)) return [head, el("p", {}, words.chance_unknown)];
   const [low, high] = interval(centre, model), label = named(model), count = others(model).length;
-  const mean = sum(others(model).map(c => c.net[model] * c.months)) / sum(others(model).map(c => c.months));
-  const lastingShare = data.chance[model].true ** 2 / (data.chance[model].true ** 2 + sd ** 2);
-  const gap = centre.net[model] - mean;
   return [head,
-    el("p", {}, say("chance_words", {model: label, size: kronor(1.96 * sd, 1), first: 1 + above(model, high),
+    el("p", {}, say("chance_words", {model: label, size: kronor(1.96 * error, 1), first: 1 + above(model, high),
       last: Math.min(count, 1 + above(model, low)), count})),
-    el("p", {}, lastingShare > 0 ? say("chance_split", {gap: kronor(gap, 1, true),
-      lasting: kronor(gap * lastingShare, 1, true), chance: kronor(gap * (1 - lastingShare), 1, true)})
+    el("p", {}, lasting > 0 ? say("chance_split", {lasting: percent(lasting, 0), chance: percent(1 - lasting, 0),
+      best: kronor(centre.best[model], 1, true)})
       : say("chance_none", {model: label})),
     el("p", {class: "note"}, words.chance_note)];
 }
