@@ -16,6 +16,7 @@ import lakemedelsmodell.cli.tables
 import lakemedelsmodell.cli.publication
 import lakemedelsmodell.cli.runs
 import lakemedelsmodell.cli.payment
+import lakemedelsmodell.cli.payment
 import lakemedelsmodell.cli.extracts
 import lakemedelsmodell.cli.studies
 import lakemedelsmodell.cli.manipulation
