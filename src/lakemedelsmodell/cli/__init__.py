@@ -16,7 +16,6 @@ import lakemedelsmodell.cli.tables
 import lakemedelsmodell.cli.publication
 import lakemedelsmodell.cli.runs
 import lakemedelsmodell.cli.payment
-import lakemedelsmodell.cli.payment
 import lakemedelsmodell.cli.extracts
 import lakemedelsmodell.cli.studies
 import lakemedelsmodell.cli.manipulation

@@ -196,7 +196,7 @@ def shown_lines(payment: Payment) -> pd.DataFrame:
     """The lines with what too few persons stand behind merged into one line ``few`` per centre; sums stay."""
     hidden = np.hstack([merged(block) for block in np.split(payment.persons, _blocks(payment), axis=1)])
     there = (payment.persons > 0) & ~hidden
-    centre, row = np.nonzero(np.hstack([there, hidden.any(axis=1)[:, None]]))
+    centre, row = np.nonzero(np.column_stack([there, np.any(hidden, axis=1)]))
     few = pd.DataFrame({"kind": ["few"], "name": ["few"], "sex": [None], "age_from": [None], "ore_per_month": [None]})
     frame = pd.concat([payment.components.astype(object), few.astype(object)], ignore_index=True)
     frame = frame.iloc[row].reset_index(drop=True)
