@@ -108,3 +108,9 @@ class DataError(UserError):
     def __init__(self, problems: Problem | list[Problem]):
         self.problems = [problems] if isinstance(problems, Problem) else list(problems)
         super().__init__("\n".join(str(p) for p in self.problems))
+
+
+def redacted(text: str) -> str:
+    """The text with the passwords in its URLs hidden."""
+    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"((?:password|pwd|token)=)[^&;\s]+", r"\1***", text, flags=re.IGNORECASE)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.errors import UserError, redacted
 
 MANIFEST = "manifest.json"
 
@@ -99,7 +99,8 @@ def staged(out: Path) -> Iterator[Path]:
 def write_manifest(folder: Path, started: datetime, told: Mapping[str, Any]) -> None:
     """What was run, when, on what and what came of it; ``folder`` is otherwise finished."""
     (folder / MANIFEST).write_text(to_json({
-        **told, "command": ["lakemedelsmodell", *sys.argv[1:]], "started": started.isoformat(timespec="seconds"),
+        **told, "command": ["lakemedelsmodell", *map(redacted, sys.argv[1:])],
+        "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 2),
         "machine": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
         "versions": versions(), "outputs": file_hashes(folder),

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lakemedelsmodell.data.toml_files import read_checked
+from lakemedelsmodell.errors import redacted
 from lakemedelsmodell.evaluation import (
     Evaluation,
     Progress,
@@ -136,6 +137,34 @@ def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | No
             {"kind": "files", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
              "content_hash": half_year.content_hash},
             {"inputs": {str(data): file_hashes(data)}}, started, clock, langs, report, progress)
+    return RunResult(folder, results, time.perf_counter() - clock)
+
+
+def evaluate_source_run(url: str, *, reduce: Literal["cohort", "totals"] = "cohort", out: Path | None = None,
+                        settings: Settings | None = None, langs: Sequence[str] = ("sv", "en"),
+                        report: Report | None = None, progress: Progress = quiet) -> RunResult:
+    """Evaluate tables where they lie, in a database, and write the run folder.
+
+    Only the cohort comes back, or with ``reduce="totals"`` only sums per centre; no password is written down.
+    """
+    from lakemedelsmodell.data.engines import said_plainly
+    from lakemedelsmodell.data.sources import open_source
+    from lakemedelsmodell.evaluation.derived import sums_per_centre
+
+    clock, started = time.perf_counter(), datetime.now(UTC)
+    folder = Path("runs") / "source" if out is None else out
+    check_out(folder)
+    settings = settings or Settings()
+    with staged(folder) as stage, said_plainly(url):
+        progress("checking the tables where they lie")
+        half_year = open_source(url, settings.source, progress=progress)
+        found = (evaluate(half_year, settings, progress=progress) if reduce == "cohort" else
+                 evaluate_totals(sums_per_centre(half_year, settings, progress), settings, progress=progress))
+        results = _finish(
+            stage, found,
+            {"kind": "source" if reduce == "cohort" else "totals", "scenario": None, "scenario_title": None,
+             "seed": None, "scale": None, "content_hash": half_year.content_hash},
+            {"source": redacted(url), "reduce": reduce}, started, clock, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)
 
 

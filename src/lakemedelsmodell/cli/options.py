@@ -46,6 +46,11 @@ class Rule(StrEnum):
     dispensed = "dispensed"
 
 
+class Reduce(StrEnum):
+    cohort = "cohort"
+    totals = "totals"
+
+
 EXPLAINED = ("age_sex", "chronic", "chronic_defended")
 """Models that ``explain`` shows beside today's amount unless another is named."""
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakemedelsmodell.cli.app import app, example
-from lakemedelsmodell.cli.options import Lang, Langs, NoReport, Out, data_folder, languages, progress_bar, reporter
+from lakemedelsmodell.cli.options import (
+    Lang,
+    Langs,
+    NoReport,
+    Out,
+    Reduce,
+    data_folder,
+    languages,
+    progress_bar,
+    reporter,
+)
 from lakemedelsmodell.cli.printing import summary
 from lakemedelsmodell.errors import UserError
 
@@ -64,6 +74,14 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Sums per centre instead: one row per centre, CSV, Parquet or XLSX."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A database instead, counted where it lies: duckdb:///FILE, "
+                     "postgres://USER@HOST/DATABASE, mssql://…, spark."),
+    ] = None,
+    reduce: Annotated[
+        Reduce, typer.Option(help="What comes back from --source: the cohort, or only sums per centre.")
+    ] = Reduce.cohort,
     period: Annotated[
         str | None, typer.Option(help="Months to pay, such as 2026-01..2026-02; else the last half-year.")
     ] = None,
@@ -75,12 +93,20 @@ def evaluate(
     no_report: NoReport = False,
 ) -> None:
     """The same on files of your own: what each centre gets and pays under each model."""
-    if sum(given is not None for given in (data, cohort, totals)) != 1:
-        raise UserError("Give one of a DATA folder, --cohort FILE and --totals FILE.")
-    if data is None and period is not None:
-        raise UserError("--period goes with a DATA folder; a file of persons or sums holds one period already.")
+    if sum(given is not None for given in (data, cohort, totals, source)) != 1:
+        raise UserError("Give one of a DATA folder, --cohort FILE, --totals FILE and --source URL.")
+    if reduce is not Reduce.cohort and source is None:
+        raise UserError("--reduce goes with --source.")
+    if data is None and source is None and period is not None:
+        raise UserError("--period goes with DATA or --source; a file of persons or sums holds one period already.")
     from lakemedelsmodell.data.periods import Period
-    from lakemedelsmodell.run import evaluate_cohort_run, evaluate_run, evaluate_totals_run, read_settings
+    from lakemedelsmodell.run import (
+        evaluate_cohort_run,
+        evaluate_run,
+        evaluate_source_run,
+        evaluate_totals_run,
+        read_settings,
+    )
 
     chosen = read_settings(settings)
     if period is not None:
@@ -90,6 +116,10 @@ def evaluate(
         if data is not None:
             result = evaluate_run(
                 data_folder(data), out=out, settings=chosen, langs=langs, report=report, progress=progress
+            )
+        elif source is not None:
+            result = evaluate_source_run(
+                source, reduce=reduce.value, out=out, settings=chosen, langs=langs, report=report, progress=progress
             )
         elif cohort is not None:
             result = evaluate_cohort_run(

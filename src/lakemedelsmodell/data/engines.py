@@ -18,10 +18,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import uuid4
 
 import numpy as np
 
-from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.errors import UserError, redacted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,12 +113,6 @@ def said_plainly(url: str, what: str = "") -> Iterator[None]:
         said = _without_passwords(lines[0] if lines else type(error).__name__, url)[:300]
         raise UserError(f"{what or f'{redacted(url)} refuses'}: {said}. Check the address, the account and what it "
                         "may read; reading is all that is needed.") from None
-
-
-def redacted(text: str) -> str:
-    """The text with the passwords in its URLs hidden."""
-    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
-    return re.sub(r"((?:password|pwd|token)=)[^&;\s]+", r"\1***", text, flags=re.IGNORECASE)
 
 
 def _without_passwords(text: str, url: str) -> str:
@@ -237,8 +232,18 @@ def scan(table: Table, checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def kept(table: Table) -> Table:
-    """The expression, found once and kept where that is possible: nothing is created on a server."""
-    return table.cache() if table.get_backend().name == "duckdb" else table
+    """The expression, found once and kept where that creates nothing on a server: in DuckDB and Spark's own session."""
+    backend = table.get_backend()
+    if backend.name == "duckdb":
+        return table.cache()
+    if backend.name != "pyspark":
+        return table
+    rows = backend._session.sql(sql(table)).persist()
+    name = f"lakemedelsmodell_{uuid4().hex}"
+    rows.createOrReplaceTempView(name)
+    found = backend.table(name)
+    weakref.finalize(found.op(), rows.unpersist)
+    return found.cast(table.schema())
 
 
 def _read(backend: Any, query: str, schema: Any) -> pa.Table:
@@ -255,9 +260,9 @@ def _from_postgres(backend: Any, query: str, schema: Any) -> pa.Table:
 
     with backend.con.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER)") as copy:
         rows = io.BytesIO(b"".join(copy))
-    return csv.read_csv(rows, parse_options=csv.ParseOptions(ignore_empty_lines=False), convert_options=csv.ConvertOptions(
-        column_types=schema.to_pyarrow(), null_values=[""], true_values=["t"], false_values=["f"],
-        strings_can_be_null=True, quoted_strings_can_be_null=False))
+    as_written = csv.ConvertOptions(column_types=schema.to_pyarrow(), null_values=[""], true_values=["t"],
+                                    false_values=["f"], strings_can_be_null=True, quoted_strings_can_be_null=False)
+    return csv.read_csv(rows, convert_options=as_written, parse_options=csv.ParseOptions(ignore_empty_lines=False))
 
 
 def _from_spark(backend: Any, query: str, schema: Any) -> pa.Table:
@@ -280,7 +285,7 @@ def sql(table: Table, engine: str | None = None, *, pretty: bool = False) -> str
     return tree(table, engine).sql(dialect=_compiler(engine).dialect, pretty=pretty)
 
 
-def tree(table: Table, engine: str | None = None) -> exp.Expression:
+def tree(table: Table, engine: str | None = None) -> exp.Query:
     """The same query as sqlglot's syntax tree."""
     import ibis.expr.operations as ops
 
@@ -314,7 +319,7 @@ def _compiler(engine: str) -> Any:
     return getattr(compilers, engine).compiler
 
 
-def _portable(node: exp.Expression, engine: str, tables: dict[str, Any], types: Any) -> exp.Expression:
+def _portable(node: exp.Expr, engine: str, tables: dict[str, Any], types: Any) -> exp.Expr:
     """What Ibis and the engines do not agree on, put right node by node."""
     from sqlglot import exp
 
@@ -338,7 +343,7 @@ def _portable(node: exp.Expression, engine: str, tables: dict[str, Any], types: 
 PREDICATES = ("Connector", "Predicate", "Not", "Exists")
 
 
-def _bit(item: exp.Expression) -> exp.Expression:
+def _bit(item: exp.Expr) -> exp.Expr:
     """SQL Server has no boolean in a select list: 1 or 0 in its place."""
     from sqlglot import exp
 
@@ -349,7 +354,7 @@ def _bit(item: exp.Expression) -> exp.Expression:
     return exp.alias_(bit, item.alias, quoted=True)
 
 
-def _values(op: Any, types: Any, alias: str) -> exp.Expression:
+def _values(op: Any, types: Any, alias: str) -> exp.Expr:
     """A table in memory as a subquery of VALUES."""
     from sqlglot import exp
 
@@ -368,7 +373,7 @@ def _values(op: Any, types: Any, alias: str) -> exp.Expression:
     return exp.select(*columns).from_(values).subquery(exp.to_identifier(alias, quoted=True))
 
 
-def _literal(value: Any) -> exp.Expression:
+def _literal(value: Any) -> exp.Expr:
     from sqlglot import exp
 
     return exp.Literal.string(value.isoformat()) if isinstance(value, date) else exp.convert(value)

@@ -19,7 +19,7 @@ from lakemedelsmodell.data.engines import arrays, arrow, first_row, kept
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem
-from lakemedelsmodell.facts import BAND_FROM
+from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
 
 if TYPE_CHECKING:
     from ibis.expr.types import Column, Table
@@ -111,6 +111,12 @@ def _rows(table: Table) -> int:
     return int(first_row(table.aggregate(n=table.count()))["n"])
 
 
+def _persons(half_year: HalfYear) -> int:
+    if "persons" not in half_year.flags_read:
+        half_year.flags_read["persons"] = _rows(half_year.persons)
+    return half_year.flags_read["persons"]
+
+
 def _whole(value: int) -> Any:
     import ibis
 
@@ -147,9 +153,59 @@ def _check_settings(half_year: HalfYear, cost_base: str, borne_by: str) -> None:
 # Months and costs
 
 
+def centre_sums(half_year: HalfYear, period: Period, conditions: ConditionSet, *, lookback: Period,
+                rule: Rule = "dispensed", months: Literal["snapshot", "days"] = "snapshot",
+                cost_base: Literal["benefit_cost", "gross_price"] = "benefit_cost",
+                borne_by: Literal["listing", "prescriber"] = "listing") -> pd.DataFrame:
+    """The sums of :func:`build_cohort`'s cohort per centre, added up where the rows lie: no person comes back.
+
+    Returns
+    -------
+    DataFrame
+        One row per centre with the columns of ``data.totals_file``: months, cost (SEK the centre bears), listed
+        months per age and sex (age_sex_K_60_64 …) and with each condition (flag_…).
+    """
+    _check_settings(half_year, cost_base, borne_by)
+    listed = kept(_listed(half_year))
+    rows, borne = _rows_of_months_and_costs(half_year, listed, period, months, cost_base, borne_by)[:2]
+    sexed = rows.join(half_year.persons.select("person", "sex"), "person")
+    cells = _frame(sexed.group_by("centre", "sex", "band").agg(parts=sexed.parts.sum(), ore=sexed.ore.sum()))
+    held = _held(half_year, (lookback.start, lookback.end), conditions, rule)
+    flagged = rows.group_by("person", "centre").agg(parts=rows.parts.sum()).join(held, "person")
+    flagged = _frame(flagged.group_by("centre", "condition").agg(parts=flagged.parts.sum()))
+
+    K, number = len(half_year.centres_frame), _numbers(conditions)
+    by_cell, by_flag = np.zeros((K, N_CELLS)), np.zeros((K, len(number)))
+    by_cell[cells["centre"], cells["band"] * 2 + (cells["sex"] == "M")] = cells["parts"] / MONTH_PARTS
+    by_flag[flagged["centre"], flagged["condition"]] = flagged["parts"] / MONTH_PARTS
+    cost = cells.groupby("centre")["ore"].sum().reindex(range(K), fill_value=0).to_numpy() / 100
+    last = len(BAND_FROM) - 1
+    names = [f"age_sex_{sex}_{a}_{'up' if b == last else a + 4}" for b, a in enumerate(BAND_FROM) for sex in SEXES]
+    return pd.concat([
+        half_year.centres_frame[["centre_id", "name"]],
+        pd.DataFrame({"months": by_cell.sum(axis=1), "cost": cost if borne is None else borne}),
+        pd.DataFrame(by_cell, columns=names),
+        pd.DataFrame({f"flag_{name}": by_flag[:, number[name]] for name in conditions.names})], axis=1)
+
+
 def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months: str, cost_base: str, borne_by: str
                       ) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, int]]:
     """Parts of months and öre per person, centre and band, sorted; SEK borne by each centre; what is left out."""
+    t, borne, others, others_ore, total = _rows_of_months_and_costs(
+        half_year, listed, period, months, cost_base, borne_by)
+    t = t.group_by("person", "centre", "band").agg(parts=t.parts.sum(), ore=t.ore.sum(), rows=t.rows.sum())
+    sums = arrays(t.order_by("person", "centre", "band"))
+    return sums, borne, {
+        "dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
+        "dispensings_without_listed_month": total["rows"] - others - int(sums["rows"].sum()),
+        "cost_without_listed_month_sek": round((total["ore"] - others_ore - int(sums["ore"].sum())) / 100)}
+
+
+def _rows_of_months_and_costs(half_year: HalfYear, listed: Table, period: Period, months: str, cost_base: str,
+                              borne_by: str) -> tuple[Table, np.ndarray | None, int, int, dict[str, int]]:
+    """Rows to be added up: parts of a month with no cost, costs with no month; then SEK borne by each centre, rows and
+    öre of others' prescriptions, and all rows and öre there are.
+    """
     base = _base_rows(half_year, period, cost_base, months)
     matched = base.join(listed, [base.person_id == listed.person_id, base.at >= listed.start, base.at < listed.end])
     total = first_row(base.aggregate(rows=base.count(), ore=base.ore.sum().fill_null(0)))
@@ -159,13 +215,7 @@ def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months
         matched = matched.semi_join(half_year.centres, matched.prescriber_centre_id == half_year.centres.centre_id)
     costs = matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore",
                            rows=_whole(1))
-    t = _months(listed, period, months).union(costs)
-    t = t.group_by("person", "centre", "band").agg(parts=t.parts.sum(), ore=t.ore.sum(), rows=t.rows.sum())
-    sums = arrays(t.order_by("person", "centre", "band"))
-    return sums, borne, {
-        "dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
-        "dispensings_without_listed_month": total["rows"] - others - int(sums["rows"].sum()),
-        "cost_without_listed_month_sek": round((total["ore"] - others_ore - int(sums["ore"].sum())) / 100)}
+    return _months(listed, period, months).union(costs), borne, others, others_ore, total
 
 
 def _listed(half_year: HalfYear) -> Table:
@@ -239,7 +289,7 @@ def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period
     cost is what the look-back's base drugs came to in the cost base; None where the look-back does not end before the
     period begins.
     """
-    n = _rows(half_year.persons)
+    n = _persons(half_year)
     bought = half_year.flags_read.get(("bought", lookback, cost_base))
     if bought is None:
         bought = half_year.flags_read["bought", lookback, cost_base] = arrays(_bought(half_year, lookback, cost_base))
@@ -299,13 +349,22 @@ def _flags(half_year: HalfYear, window: tuple[date, date], conditions: Condition
     """
     if (window, conditions, rule) in half_year.flags_read:
         return half_year.flags_read[window, conditions, rule]
-    number = {c.name: i for i, c in enumerate(conditions.conditions)}
-    held = _resolve(_found(_marks_once(half_year, window, conditions), conditions, rule), conditions)
-    held = arrays(held.join(half_year.persons, "person_id").select("person", "condition"))
-    flags = np.zeros((_rows(half_year.persons), len(number)), dtype=bool)
+    number = _numbers(conditions)
+    held = arrays(_held(half_year, window, conditions, rule))
+    flags = np.zeros((_persons(half_year), len(number)), dtype=bool)
     flags[held["person"], held["condition"]] = True
     flags = half_year.flags_read[window, conditions, rule] = flags[:, [number[name] for name in conditions.names]]
     return flags
+
+
+def _numbers(conditions: ConditionSet) -> dict[str, int]:
+    return {c.name: i for i, c in enumerate(conditions.conditions)}
+
+
+def _held(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rule: Rule) -> Table:
+    """Number of the person × number of the condition, for every flag."""
+    held = _resolve(_found(_marks_once(half_year, window, conditions), conditions, rule), conditions)
+    return held.join(half_year.persons, "person_id").select("person", "condition")
 
 
 def _marks_once(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet) -> Table:
@@ -505,7 +564,7 @@ def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot
     t = t.join(listed, [t.person_id == listed.person_id, t.at >= listed.start, t.at < listed.end])
     ids = half_year.centres_frame["centre_id"]
     key = "centre" if borne_by == "listing" else "prescriber_centre_id"
-    sums = t.group_by(key, "atc").agg(ddd=t.ddd.sum(), ore=t.ore.sum()).to_pandas()
+    sums = _frame(t.group_by(key, "atc").agg(ddd=t.ddd.sum(), ore=t.ore.sum()))
     sums["centre_id"] = ids.to_numpy()[sums["centre"]] if key == "centre" else sums[key]
     sums = sums[sums["centre_id"].isin(ids)].sort_values(["centre_id", "atc"], ignore_index=True)
     return sums[["centre_id", "atc"]].assign(ddd=sums["ddd"].astype(float) / 1000, cost=sums["ore"].astype(float) / 100)

@@ -14,12 +14,12 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from lakemedelsmodell.data.checks import Border, Check, Content, Source
 from lakemedelsmodell.data.columns import EXPECTED, TABLES, Column, Kind, as_text, parsed, plain
 from lakemedelsmodell.data.engines import TYPES, arrow, binary_text, first_row, open_engine, prepare, said_plainly, scan
 from lakemedelsmodell.data.files import OPTIONAL, own_names
+from lakemedelsmodell.data.source_names import SourceNames
 from lakemedelsmodell.data.tables import HalfYear, new_border
 from lakemedelsmodell.errors import Problem
 
@@ -31,19 +31,6 @@ if TYPE_CHECKING:
 OPEN_END = date(9999, 12, 31)
 WHOLE_NUMBER_DIGITS = 18
 """A person_id of more digits is text: it would not fit the integers of every engine."""
-
-
-class SourceNames(BaseModel):
-    """What the tables and columns are called where they lie: the section [source] of the settings.
-
-    ``tables`` maps centres, persons, listings, dispensings and base_drugs onto names such as ``dbo.uttag``; ``columns``
-    is written like columns.toml, with a section per table.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    tables: dict[str, str] = {}
-    columns: dict[str, str | dict[str, str]] = {}
 
 
 def open_source(url: str, names: SourceNames | None = None, *, progress: Callable[[str], Any] | None = None
@@ -144,8 +131,10 @@ class _Reader:
         border.say("counting what is odd")
         self.count_rows()
         border.found.append(f"read where it lies, in {self.connection.name}; nothing was written there")
+        t = self.tables
         return HalfYear(
-            connection=self.connection, **{name: self.tables.get(name) for name in TABLES},
+            connection=self.connection, centres=t["centres"], persons=t["persons"], listings=t["listings"],
+            dispensings=t["dispensings"], base_drugs=t.get("base_drugs"),
             centres_frame=centres[["centre_id", "name", *(c for c in ("operator", "cni", "rural")
                                                           if c in border.has["centres"])]],
             codes=content.codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())),
@@ -201,8 +190,8 @@ class _Reader:
         match kind:
             case "person":
                 value = self.person(x)
-                self.count_unread(table, t, name, kind, (x if dtype.is_integer() else _told(x)).notnull()
-                                  & value.isnull())
+                if dtype.is_string() and self.border.person == "BIGINT":
+                    self.count_unread(table, t, name, kind, _told(x).notnull() & value.isnull())
                 return t.mutate(**{name: value})
             case "number" if dtype.is_numeric():
                 x = x.cast("float64")

@@ -9,13 +9,14 @@ import pandas as pd
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.amounts import published_table
-from lakemedelsmodell.conditions import ConditionSet
-from lakemedelsmodell.data.flags import build_cohort, dispensings_outside
+from lakemedelsmodell.conditions import ConditionSet, condition_set
+from lakemedelsmodell.data.flags import build_cohort, centre_sums, dispensings_outside
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear, default_period
+from lakemedelsmodell.data.totals_file import Totals
 from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.evaluation.plan import make_plan
-from lakemedelsmodell.evaluation.settings import Settings
+from lakemedelsmodell.evaluation.plan import chosen_period, make_plan
+from lakemedelsmodell.evaluation.settings import Progress, Settings, quiet
 
 
 def noticed(half_year: HalfYear, settings: Settings = Settings()) -> dict[str, int]:
@@ -53,3 +54,16 @@ def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()
         "age_band": np.repeat(facts.BAND_LABELS, len(facts.SEXES)), "sex": np.tile(facts.SEXES, len(facts.BAND_LABELS)),
         "listed_months": months, "cost_sek": cost, "published": paid, "derived": derived, "equal": derived == paid,
     })
+
+
+def sums_per_centre(half_year: HalfYear, settings: Settings = Settings(), progress: Progress = quiet) -> Totals:
+    """What ``--totals`` reads, added up where the data lie: listed months by age and sex and by condition, and cost.
+
+    The months of the paid period, the conditions of its look-back by the rule ``dispensed``; no person comes back.
+    """
+    period, partial = chosen_period(settings.period, half_year) if settings.period else default_period(half_year)
+    plan = make_plan(period, partial, half_year.months_seen[0], settings.lookback_months)
+    progress(f"{period}: sums per centre")
+    sums = centre_sums(half_year, period, condition_set(settings.condition_set), lookback=plan.lookback,
+                       months=settings.months, cost_base=settings.cost_base, borne_by=settings.borne_by)
+    return Totals.from_frame(sums, found=half_year.found)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from lakemedelsmodell.data.source_names import SourceNames
+
 Progress = Callable[[str], None]
 """Called with what is being done, each time something new begins."""
 
@@ -33,6 +35,8 @@ class Settings(BaseModel):
     period: str | None = None
     resamples: int = Field(2000, ge=100, le=100_000)
     seed: int = Field(20260507, ge=0)
+    source: SourceNames | None = Field(None, exclude=True)
+    """Names in a database; where the data lie is no part of the results."""
 
     @field_validator("budget")
     @classmethod
