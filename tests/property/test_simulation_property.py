@@ -85,7 +85,7 @@ def test_a_year_s_users_fills_and_persistence_are_those_asked_for(use, persisten
     """Two-state process with the rates found, followed for two years person by person."""
     n = 40_000
     dynamics = solve_dynamics(np.full((n, 1), use), np.array([persistence]), np.array([fills]))
-    on, stop, rate = dynamics.on(np.full((1, 1), use))[0, 0], dynamics.stop[0], dynamics.refills[0]
+    on, stop, rate = dynamics.on(np.array([use]), np.zeros(1, int))[0], dynamics.stop[0], dynamics.refills[0]
     rng = np.random.default_rng(5)
     filled, number = np.zeros((n, 2), bool), np.zeros(n)
     state, time = rng.random(n) < on, np.zeros(n)

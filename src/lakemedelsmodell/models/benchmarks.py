@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -207,26 +206,26 @@ class Boosting(Predictor):
         target = paid.profiles(self.rule)
         features = _features(target)
         if paid is not cohort:
-            per_month = self._grown(cohort, sample).predict(features)[target.of_row]
+            per_month = self._predicted(cohort, sample, features)[target.of_row]
             return Prediction(self.name, cost_responsibility * per_month)
         centre_fold = np.arange(cohort.n_centres) * min(BOOSTING_FOLDS, cohort.n_centres) // cohort.n_centres
         fold = centre_fold[cohort.centre] if cohort.n_centres > 1 else folds_of(cohort)[0]
         per_month = np.empty(len(cohort.cost))
         for f in np.unique(fold):
             mine = fold == f
-            grown = self._grown(cohort, sample[~mine[sample]])
-            per_month[mine] = grown.predict(features)[target.of_row[mine]]
+            per_month[mine] = self._predicted(cohort, sample[~mine[sample]], features)[target.of_row[mine]]
         return Prediction(self.name, cost_responsibility * per_month)
 
     def _sample(self, cohort: Cohort) -> np.ndarray:
         """Rows of the persons drawn."""
-        persons = np.unique(cohort.person)
+        persons = cohort.person[np.diff(cohort.person, prepend=-1) != 0]  # rows lie by person
         if len(persons) <= self.persons:
             return np.arange(len(cohort.cost))
         hashes = hash_of(cohort.person)
         return np.flatnonzero(hashes < np.partition(hash_of(persons), self.persons)[self.persons])
 
-    def _grown(self, cohort: Cohort, rows: np.ndarray) -> Any:
+    def _predicted(self, cohort: Cohort, rows: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Cost per month by ``features`` (U, 2 + C), learnt from ``rows``, shape (U,)."""
         from sklearn.ensemble import HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
 
@@ -236,8 +235,10 @@ class Boosting(Predictor):
         model = HistGradientBoostingRegressor(max_iter=50, learning_rate=0.2, max_leaf_nodes=15,
                                               min_samples_leaf=100, early_stopping=False, random_state=self.seed)
         with threadpool_limits(1, "openmp"):  # threads that wait for a busy machine take many times as long
-            return model.fit(_features(profiles)[profiles.of_row[rows]], cost_to_fit(cohort)[rows] / exposure,
-                             sample_weight=exposure)
+            grown = model.fit(_features(profiles)[profiles.of_row[rows]], cost_to_fit(cohort)[rows] / exposure,
+                              sample_weight=exposure)
+            predicted: np.ndarray = grown.predict(features)
+            return predicted
 
 
 def _features(profiles: Profiles) -> np.ndarray:

@@ -43,9 +43,17 @@ class Dynamics:
     on_given_use: np.ndarray
     refills: np.ndarray
 
-    def on(self, use: np.ndarray) -> np.ndarray:
-        """Probability to be on each group on a given day, from the probability to use it in a year; shape (n, G)."""
-        return use * self.on_given_use[np.arange(len(self.stop)), np.rint(use * _FINE).astype(np.int64)]
+    def on(self, use: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Probability to be on ``group`` on a given day, from the probability to use it in a year; all shape (S,)."""
+        return use * self.on_given_use[group, np.rint(use * _FINE).astype(np.int64)]
+
+    def most(self, use: np.ndarray, years: float) -> np.ndarray:
+        """No less than the probability to be on each group on a given day plus the hazard to begin in so many
+        ``years`` at that use; shape (n, G)."""
+        on = np.minimum((np.arange(_FINE + 1) + 0.5) / _FINE, 1) * self.on_given_use
+        with np.errstate(divide="ignore"):
+            bound = on + self.stop[:, None] * years * on / np.maximum(1 - on, 0)
+        return bound.reshape(-1).take(np.rint(use * _FINE).astype(np.int64) + np.arange(len(bound)) * (_FINE + 1))
 
 
 def solve_dynamics(use: np.ndarray, persistence: np.ndarray, fills: np.ndarray) -> Dynamics:
@@ -216,13 +224,15 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, seed: in
     """
     G = now.shape[1]
     years = days / DAYS_A_YEAR
-    on, on_later = dynamics.on(now), dynamics.on(later)
-    worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
     drawn = generator("use", seed, centre_id).random(now.shape, dtype=np.float32)
-    at_most = dynamics.stop * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
-    key = np.flatnonzero(drawn < 1 - (1 - on - worse) * np.exp(-at_most))
-    u, on, on_later, worse, better = (a.reshape(-1)[key].astype(np.float64)
-                                      for a in (drawn, on, on_later, worse, better))
+    # Most never use most groups: 1 − (1 − a)e^(−b) is no more than a + b, which a table tells; the margin is rounding.
+    key = np.flatnonzero(drawn < dynamics.most(now, years) + dynamics.most(later, years) + 1e-6)
+    u, group = drawn.reshape(-1)[key].astype(np.float64), key % G
+    on, on_later = (dynamics.on(use.reshape(-1)[key], group) for use in (now, later))
+    worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
+    at_most = dynamics.stop[group] * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
+    some = u < 1 - (1 - on - worse) * np.exp(-at_most)
+    key, u, on, on_later, worse, better = (a[some] for a in (key, u, on, on_later, worse, better))
     draw = Keyed("spells", seed, centre_id)
     stop = dynamics.stop[key % G]
     turn = years * draw.uniform(key, 2 * _EPISODES)

@@ -68,8 +68,7 @@ def truth_tables(world: World, block: Block) -> dict[str, pa.Table]:
 
     Cost is for a half-year listed at average practice; style is what the centre's own is expected to add.
     """
-    gross, cost = world.expected.of(block)
-    styled_gross, styled = world.expected.of(block, styled=True)
+    (gross, cost), (styled_gross, styled) = world.expected.both(block)
     who, disease = np.nonzero(block.diseases)
     names = pa.array(world.illness.diseases)
     return {

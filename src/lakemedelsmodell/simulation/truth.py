@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from lakemedelsmodell.simulation.world import Block, World
 
 
+RARE = 1e-4
+"""Probabilities of use up to this are taken for none."""
+
+
 def expected_fee(staircase: FeeStaircase, mean: np.ndarray, cv: np.ndarray) -> np.ndarray:
     """Mean yearly fee, SEK, where the year's gross cost is gamma-distributed with ``mean`` SEK and ``cv`` > 0.
 
@@ -63,40 +67,59 @@ class ExpectedCost:
         all_drugs = np.bincount(drugs.group, weights=cost, minlength=G)
         return self.fills * volume * all_drugs, np.bincount(drugs.group, cost * drugs.in_base, G) / all_drugs
 
-    def of(self, block: Block, *, styled: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Gross cost and the region's cost, SEK per half-year listed, float64, shape (n,) each.
-
-        At the region's average practice or, ``styled``, at that of the centre where a person is first listed: the
-        difference is what the centre's style is expected to cost.
+    def of(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Gross cost and the region's cost, SEK per half-year listed, float64, shape (n,) each, at the region's average
+        practice.
 
         Yearly gross cost is taken to be gamma-distributed around its mean, with the variance of who uses what; fees of
         the latest staircase are shared between base and other drugs as their gross costs are.
         """
+        use = self._use(block)
+        return self._at(block, use, *self._intensity(block, np.flatnonzero(use > RARE)), styled=False)
+
+    def both(self, block: Block) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """:meth:`of`, and the same at the practice of the centre where a person is first listed: the difference is what
+        the centre's style is expected to cost."""
+        use = self._use(block)
+        styled = shifted(use, self.world.initiation_style[block.home])
+        some = self._intensity(block, np.flatnonzero(np.maximum(use, styled) > RARE))
+        return self._at(block, use, *some, styled=False), self._at(block, styled, *some, styled=True)
+
+    def _use(self, block: Block) -> np.ndarray:
+        """Probability to use each group in a year, in the middle of the half-year, (n, G)."""
+        months = len(self.world.calendar.firsts)
+        return block.use + (block.use_later - block.use) * (1 - 3 / months)
+
+    def _intensity(self, block: Block, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``key`` = person × G + group, and the intensity of each."""
+        fills = Keyed("fills", self.world.seed, self.world.centres.centre_id[block.home])
+        own = own_log_intensity(self.world.drugs, fills, key)
+        return key, np.exp(own + block.log_intensity[key // block.use.shape[1]])
+
+    def _at(self, block: Block, use: np.ndarray, key: np.ndarray, intensity: np.ndarray, *, styled: bool
+            ) -> tuple[np.ndarray, np.ndarray]:
         world, drugs, p = self.world, self.world.drugs, block.persons
-        n, G = block.use.shape
-        months = len(world.calendar.firsts)
-        use = block.use + (block.use_later - block.use) * (1 - 3 / months)
-        if styled:
-            use = shifted(use, world.initiation_style[block.home])
+        n, G = use.shape
+        u = use.reshape(-1)[key]
+        if not (there := u > RARE).all():
+            key, intensity, u = key[there], intensity[there], u[there]
         cost, in_base = self._per_user(block.home, styled)
-        age = np.maximum((world.first_month + months - 3 - p.birth_month) // 12, 0)
-        person, group = np.nonzero(use > 1e-4)
-        key = person * G + group
-        fills = Keyed("fills", world.seed, world.centres.centre_id[block.home])
-        intensity = np.exp(own_log_intensity(drugs, fills, key) + block.log_intensity[person])
+        age = np.maximum((world.first_month + len(world.calendar.firsts) - 3 - p.birth_month) // 12, 0)
+        person, group = np.divmod(key, G)
         level = block.age_factor * world.factors[np.minimum(age // 5, 20) * 2 + p.sex]
         each = cost[group] * intensity * level[person]
-        u = use[person, group]
-        free = (age[person] < 18) | drugs.always_free[group] | (drugs.free_under_21[group] & (age[person] < 21))
+        free = (age < 18)[person] | drugs.always_free[group] | (drugs.free_under_21[group] & (age < 21)[person])
 
         def per_person(values: np.ndarray) -> np.ndarray:
             return np.bincount(person, weights=values, minlength=n)
 
-        base = per_person(u * each * in_base[group])
+        expected, base_share = u * each, in_base[group]
+        base = per_person(expected * base_share)
         charged_each = np.where(free, 0.0, each)
-        charged = per_person(u * charged_each)
-        variance = per_person(u * charged_each**2 * (1 - u + 1 / self.fills[group]))
-        charged_base = per_person(u * charged_each * in_base[group])
+        expected_charged = u * charged_each
+        charged = per_person(expected_charged)
+        variance = per_person(u * charged_each**2 * (1 - u + (1 / self.fills)[group]))
+        charged_base = per_person(expected_charged * base_share)
         buyers = charged > 1
         fee = np.zeros(n)
         fee[buyers] = self._fee(charged[buyers], np.sqrt(variance[buyers]) / charged[buyers])

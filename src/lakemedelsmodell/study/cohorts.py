@@ -94,7 +94,7 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
     def draw(home: int) -> _Part:
         block = world.block(home)
         ddd, _, region = world.costs(block, world.factors)
-        usual, styled = (world.expected.of(block, styled=s)[1] / HALF_YEAR for s in (False, True))
+        usual, styled = (cost / HALF_YEAR for _, cost in world.expected.both(block))
         return _Part(len(block.persons), [
             _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
             for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))

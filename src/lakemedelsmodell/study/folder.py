@@ -23,7 +23,8 @@ from lakemedelsmodell.verdict import Rule
 
 SCHEMA_VERSION = 1
 REPLICATES = "replicates"
-RESULTS = ("study.json", "study.csv", "spread.svg", "truth.svg", "grid.json", "grid.csv", "flips.csv", "grid.svg")
+RESULTS = ("study.json", "study.csv", "spread.svg", "truth.svg", "grid.json", "grid.csv", "flips.csv", "grid.svg",
+           "map.svg")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
         whole(folder / "grid.csv", mapped.table.to_csv(index=False, lineterminator="\n"))
         whole(folder / "flips.csv", mapped.flips().to_csv(index=False, lineterminator="\n"))
         _figure(folder / "grid.svg", mapped.plot())
+        _figure(folder / "map.svg", mapped.plot_map())
         whole(folder / "grid.json", to_json(head | {"grid": mapped.grid.model_dump(mode="json", by_alias=True),
                                                     "flips": mapped.flips().to_dict("records")}))
     seconds = time.perf_counter() - clock

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.data.toml_files import read_checked
-from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.errors import UserError, unknown_name
 from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.simulation.scenario import Scenario, load_scenario
 from lakemedelsmodell.study.replicate import Replicate
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 
 MEASURES = {
     "log_sd_ratio": ("chronic", "log_sd_ratio.age_sex", "Δ = ln(SD ratio)"),
+    "beyond_random": ("chronic", "beyond_random.age_sex", "Δ beyond random lists"),
+    "log_sd_ratio_pool": ("chronic_pool", "log_sd_ratio.age_sex_pool", "Δ with a pool under both"),
+    "log_sd_ratio_atc2": ("chronic_atc2", "log_sd_ratio.age_sex", "Δ with ATC level 2 as groups"),
     "rmse_change": ("chronic", "rmse_change.age_sex", "Change of RMSE to the ideal net"),
     "pass_through_change": ("chronic", "pass_through_change.age_sex", "Change of pass-through"),
 }
-"""What is mapped: name → (model, measure, label)."""
+"""What is measured: name → (model, measure, label)."""
+MAPPED = ("log_sd_ratio", "rmse_change", "pass_through_change")
+"""What the figures show."""
 LIST_SIZE = "list_size"
 """Path that stands for the mean list size, persons per centre, rather than for a parameter of the scenario."""
 
@@ -88,29 +93,46 @@ class GridResult:
     grid : Grid
     table : DataFrame, one row per point
         design (latin_hypercube | one_at_a_time), varied (the dimension of a one-at-a-time point), one column per
-        dimension (nan: as in the world), one per measure of :data:`MEASURES` (mean over replicates), replicates.
+        dimension (nan: as in the world), per measure of :data:`MEASURES` its mean over replicates and the Monte-Carlo
+        standard error of it (``<measure>_mcse``, nan with one replicate), replicates, scale.
     """
 
     grid: Grid
     table: pd.DataFrame
+
+    def along(self, dimension: str) -> pd.DataFrame:
+        """The points where this dimension alone varies, in its order: its value, every measure and its standard error.
+
+        Raises UserError for a dimension the grid has not.
+        """
+        names = [d.name for d in self.grid.dimension]
+        if dimension not in names:
+            raise unknown_name("dimension", dimension, names)
+        columns = [dimension, *(column for m in MEASURES for column in (m, f"{m}_mcse"))]
+        return self.table[self.table["varied"] == dimension].sort_values(dimension, ignore_index=True)[columns]
 
     def flips(self) -> pd.DataFrame:
         """Where each measure changes sign along each dimension, the others as in the world.
 
         Columns dimension, unit, measure, low, high (of the range), at_low, at_high (the measure there), flips_at (by
         straight lines between levels; nan: nowhere), effect, effect_se (change of the measure over the whole range of
-        the dimension by least squares over the Latin hypercube; nan with too few points).
+        the dimension by least squares over the Latin hypercube; nan with too few points), positive (share of the
+        hypercube's points where the measure is above 0).
         """
-        alone = self.table[self.table["design"] == "one_at_a_time"]
         found = []
         for measure in MEASURES:
             effects = self._effects(measure)
             for d in self.grid.dimension:
-                line = alone[alone["varied"] == d.name].sort_values(d.name)
+                line = self.along(d.name)
                 x, y = line[d.name].to_numpy(dtype=float), line[measure].to_numpy(dtype=float)
-                found.append((d.name, d.unit, measure, d.low, d.high, y[0], y[-1], sign_change(x, y), *effects[d.name]))
+                found.append((d.name, d.unit, measure, d.low, d.high, y[0], y[-1], sign_change(x, y), *effects[d.name],
+                              self._positive(measure)))
         return pd.DataFrame(found, columns=["dimension", "unit", "measure", "low", "high", "at_low", "at_high",
-                                            "flips_at", "effect", "effect_se"])
+                                            "flips_at", "effect", "effect_se", "positive"])
+
+    def _positive(self, measure: str) -> float:
+        drawn = self.table.loc[self.table["design"] == "latin_hypercube", measure].dropna()
+        return float((drawn > 0).mean()) if len(drawn) else np.nan
 
     def _effects(self, measure: str) -> dict[str, tuple[float, float]]:
         names = [d.name for d in self.grid.dimension]
@@ -125,29 +147,60 @@ class GridResult:
         variance = ((y - design @ beta) ** 2).sum() / (n - p) * np.diag(np.linalg.inv(design.T @ design))
         return {name: (float(beta[1 + i]), float(np.sqrt(variance[1 + i]))) for i, name in enumerate(names)}
 
-    def plot(self) -> Figure:
-        """Measures down, dimensions across: each alone (line) and all at once (dots); 0 is where the sign flips."""
+    def plot(self, measures: Sequence[str] = MAPPED) -> Figure:
+        """Measures down, dimensions across: each alone (line, ± a standard error) and all at once (dots); 0 is where
+        the sign flips."""
         import matplotlib.pyplot as plt
 
         dims = self.grid.dimension
-        figure, axes = plt.subplots(len(MEASURES), len(dims), figsize=(2.3 * len(dims), 2.1 * len(MEASURES)),
+        figure, axes = plt.subplots(len(measures), len(dims), figsize=(2.3 * len(dims), 2.1 * len(measures)),
                                     sharey="row", sharex="col", squeeze=False, layout="constrained")
         hypercube = self.table[self.table["design"] == "latin_hypercube"]
         flips = self.flips().set_index(["measure", "dimension"])["flips_at"]
-        for row, (measure, (*_, label)) in zip(axes, MEASURES.items(), strict=True):
-            row[0].set_ylabel(label, fontsize=8)
+        for row, measure in zip(axes, measures, strict=True):
+            row[0].set_ylabel(MEASURES[measure][2], fontsize=8)
             for ax, d in zip(row, dims, strict=True):
                 ax.axhline(0, color="0.4", lw=0.8)
                 ax.scatter(hypercube[d.name], hypercube[measure], s=9, lw=0,
                            c=np.where(hypercube[measure] < 0, "tab:blue", "tab:orange"), alpha=0.6)
-                line = self.table[self.table["varied"] == d.name].sort_values(d.name)
-                ax.plot(line[d.name], line[measure], "k.-", lw=1, ms=4)
+                line = self.along(d.name)
+                ax.errorbar(line[d.name], line[measure], line[f"{measure}_mcse"], fmt="k.-", lw=1, ms=4)
                 if np.isfinite(at := flips[measure, d.name]):
                     ax.axvline(at, color="tab:red", lw=0.8, ls="--")
                 ax.tick_params(labelsize=7)
         for ax, d in zip(axes[-1], dims, strict=True):
             ax.set_xlabel(f"{d.name}\n{d.unit}", fontsize=7)
             ax.locator_params(axis="x", nbins=4)
+        return figure
+
+    def plot_map(self, measures: Sequence[str] = MAPPED) -> Figure:
+        """A strip per dimension, from the low to the high end of its range with the others as in the world: blue where
+        the measure is below 0, orange above, the deeper the further; a bar with its value where the sign flips."""
+        import matplotlib.pyplot as plt
+
+        dims = self.grid.dimension
+        figure, axes = plt.subplots(1, len(measures), figsize=(1.5 + 3.1 * len(measures), 0.9 + 0.42 * len(dims)),
+                                    sharey=True, squeeze=False, layout="constrained")
+        flips = self.flips().set_index(["measure", "dimension"])
+        for ax, measure in zip(axes[0], measures, strict=True):
+            lines = [self.along(d.name) for d in dims]
+            most = max(float(line[measure].abs().max()) for line in lines) or 1.0
+            for place, (d, line) in enumerate(zip(dims, lines, strict=True)):
+                fine = np.linspace(d.low, d.high, 200)
+                ax.imshow(np.interp(fine, line[d.name], line[measure])[None, :], aspect="auto", cmap="PuOr_r",
+                          vmin=-most, vmax=most, extent=(0, 1, place + 0.4, place - 0.4))
+                row = flips.loc[(measure, d.name)]
+                for x, value, side in ((0.01, row["at_low"], "left"), (0.99, row["at_high"], "right")):
+                    dark = abs(value) > 0.6 * most
+                    ax.text(x, place, f"{value:+.2f}", ha=side, va="center", fontsize=7, color="w" if dark else "k")
+                if np.isfinite(row["flips_at"]):
+                    at = (row["flips_at"] - d.low) / (d.high - d.low)
+                    ax.vlines(at, place - 0.4, place + 0.4, color="k", lw=1.5)
+                    ax.text(at, place - 0.4, f"{row['flips_at']:.3g}", ha="center", va="bottom", fontsize=7)
+            ax.set(xlim=(0, 1), ylim=(len(dims) - 0.4, -0.8), xticks=[0, 1], xticklabels=["low", "high"],
+                   yticks=range(len(dims)))
+            ax.set_yticklabels([f"{d.name}, {d.low:g}–{d.high:g}" for d in dims], fontsize=8)
+            ax.set_title(MEASURES[measure][2], fontsize=9)
         return figure
 
     def _repr_html_(self) -> str:
@@ -171,7 +224,7 @@ def run_grid(grid: Grid, *, replicates: int = 1, scale: float = 1.0, workers: in
     done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
     rows = [{"design": point["design"], "varied": point["varied"],
              **{d.name: point["values"].get(d.name, np.nan) for d in grid.dimension},
-             **_mapped(done[i * replicates:(i + 1) * replicates]), "replicates": replicates}
+             **_mapped(done[i * replicates:(i + 1) * replicates]), "replicates": replicates, "scale": scale}
             for i, point in enumerate(points)]
     return GridResult(grid, pd.DataFrame(rows))
 
@@ -183,7 +236,8 @@ def grid_tasks(grid: Grid, replicates: int, scale: float) -> list[Task]:
     world, tasks = load_scenario(grid.world), []
     for point in design(grid):
         scenario, size = changed(world, grid.dimension, point["values"])
-        tasks += [Task(scenario, world.seed + r, scale * size, grid.centres) for r in range(replicates)]
+        tasks += [Task(scenario, world.seed + r, scale * size, grid.centres, competitors=False)
+                  for r in range(replicates)]
     return tasks
 
 
@@ -239,5 +293,9 @@ def sign_change(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _mapped(replicates: Sequence[Replicate]) -> dict[str, float]:
-    return {name: float(np.mean([r.measures[model][measure] for r in replicates]))
-            for name, (model, measure, _) in MEASURES.items()}
+    found = {}
+    for name, (model, measure, _) in MEASURES.items():
+        drawn = [r.measures[model][measure] for r in replicates]
+        found[name] = float(np.mean(drawn))
+        found[f"{name}_mcse"] = float(np.std(drawn, ddof=1) / np.sqrt(len(drawn))) if len(drawn) > 1 else np.nan
+    return found

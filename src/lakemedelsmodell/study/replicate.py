@@ -24,7 +24,7 @@ from lakemedelsmodell.measures.groups import groups, outside_groups, predictive_
 from lakemedelsmodell.measures.noise import NoiseFloor, noise_floor
 from lakemedelsmodell.measures.true_spread import true_spread
 from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through, true_spread_reduction
-from lakemedelsmodell.settlement import Payer, Prediction, pay_per_month, settle
+from lakemedelsmodell.settlement import Payer, Prediction, Settlement, pay_per_month, settle_rows, table_of
 from lakemedelsmodell.study.cohorts import WorldCohorts, world_cohorts
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_published"),
              ("chronic_defended", "age_sex"), ("chronic_atc2", "age_sex"), ("age_sex_pool", "age_sex"),
              ("chronic", "age_sex_pool"), ("age_sex_cni", "age_sex"), ("chronic", "age_sex_cni"),
-             ("highest_only", "age_sex"), ("count", "age_sex"), ("boosting", "age_sex"))
+             ("chronic_nonnegative", "age_sex"), ("highest_only", "age_sex"), ("count", "age_sex"),
+             ("boosting", "age_sex"))
 """(model, against); those with a model that is not there are left out."""
+HEADLINE = ("age_sex", "age_sex_pool", "chronic", "chronic_pool")
 ORACLE = "oracle"
 REGION = "region"
 """Stands for a model where a measure is of the region under any."""
@@ -87,6 +89,7 @@ def models(conditions: ConditionSet, published: AmountTable) -> list[Any]:
         AgeSexPool,
         Boosting,
         ChronicConditions,
+        ChronicNonnegative,
         ChronicPool,
         Count,
         Flat,
@@ -98,12 +101,13 @@ def models(conditions: ConditionSet, published: AmountTable) -> list[Any]:
     name = conditions.name
     return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), AgeSexCni(), AgeSexPool(10_000), AgeSexPool(),
             AgeSexPool(50_000), ChronicConditions("dispensed", name), ChronicConditions("listed", name),
-            ChronicPool("dispensed", name), HighestOnly("dispensed", name), Count("dispensed", name), Boosting()]
+            ChronicNonnegative("dispensed", name), ChronicPool("dispensed", name), HighestOnly("dispensed", name),
+            Count("dispensed", name), Boosting()]
 
 
 def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int | None = None,
               conditions: ConditionSet | None = None, others: Sequence[ConditionSet] | None = None,
-              settings: Settings = Settings(), workers: int = 2) -> Replicate:
+              competitors: bool = True, settings: Settings = Settings(), workers: int = 2) -> Replicate:
     """Draw ``scenario`` with ``seed`` and carry out the analysis plan on its last half-year.
 
     Parameters
@@ -111,6 +115,7 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
     scale, centres : as for ``simulate``
     conditions : of the proposal; None = those of ``settings``
     others : further condition sets, each the model ``chronic_<name>``; None = ATC level 2
+    competitors : False: only the models of the headline contrasts (:data:`HEADLINE`)
     settings : cost responsibility, published year, look-back, resamples; the rest has no bearing here
     workers : threads; the result is the same with any number
 
@@ -143,17 +148,18 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
         with ThreadPoolExecutor(workers) as pool:
             floor = pool.submit(noise_floor, drawn.paid, drawn.expected, alpha, permutations=PERMUTATIONS)
             # The last model takes longest, so it goes first.
-            fitted = {m.name: pool.submit(_fit, m, drawn, alpha) for m in models(conditions, published)[::-1]}
+            chosen = [m for m in models(conditions, published) if competitors or m.name in HEADLINE]
+            fitted = {m.name: pool.submit(_fit, m, drawn, alpha) for m in chosen[::-1]}
             fitted |= {f"chronic_{other.name}": pool.submit(_other_proposal, other, of_fit, of_paid, alpha)
                        for other, of_fit, of_paid in drawn.others}
-            names = [*(m.name for m in models(conditions, published)), *(f"chronic_{o.name}" for o in others)]
+            names = [*(m.name for m in chosen), *(f"chronic_{o.name}" for o in others)]
             candidates: dict[str, Payer] = {name: fitted[name].result() for name in names}
             candidates[ORACLE] = Prediction(ORACLE, alpha * drawn.expected)
             lap("fit")
-            payers, left_out = payable(candidates, drawn.paid, alpha)
+            settlements, left_out = payable(candidates, drawn.paid, alpha)
+            payers = {name: candidates[name] for name in settlements}
             contrasts = [pair for pair in CONTRASTS if set(pair) <= set(payers)]
-            paid = {name: settle(payers[name], drawn.paid, alpha).phi * pay_per_month(payers[name], drawn.paid)
-                    for name in TAKEN_APART}
+            paid = {name: settlements[name].phi * pay_per_month(payers[name], drawn.paid) for name in TAKEN_APART}
             by_need = pool.submit(_by_need, drawn, paid, alpha)
             comparison = compare(payers, drawn.paid, alpha, contrasts=contrasts, outside_groups=True,
                                  resamples=RESAMPLES, seed=settings.seed)
@@ -172,20 +178,23 @@ def _fit(model: Any, drawn: WorldCohorts, alpha: float) -> Payer:
     return table.rounded()
 
 
-def payable(payers: Mapping[str, Payer], cohort: Cohort, alpha: float) -> tuple[dict[str, Payer], dict[str, str]]:
-    """Those that leave every centre with something, and why the others do not.
+def payable(payers: Mapping[str, Payer], cohort: Cohort, alpha: float
+            ) -> tuple[dict[str, Settlement], dict[str, str]]:
+    """Settlements of those that leave every centre with something, and why the others do not.
 
     Raises UserError where it is one of :data:`NEEDED`.
     """
-    left_out = {}
+    settlements, left_out = {}, {}
+    rules = {name: table.rule if (table := table_of(payer)) else None for name, payer in payers.items()}
+    totals = {rule: cohort.totals(rule) for rule in set(rules.values())}
     for name, payer in payers.items():
         try:
-            settle(payer, cohort, alpha)
+            settlements[name] = settle_rows(payer, cohort, totals[rules[name]], alpha)
         except UserError as error:
             if name in NEEDED:
                 raise
             left_out[name] = str(error)
-    return {name: payer for name, payer in payers.items() if name not in left_out}, left_out
+    return settlements, left_out
 
 
 def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alpha: float) -> Prediction:

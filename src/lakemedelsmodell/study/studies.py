@@ -33,23 +33,25 @@ EDITION = 2
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One draw to make: a world at a seed and scale, and how many of its centres (None: all)."""
+    """One draw to make: a world at a seed and scale, how many of its centres (None: all), with competitors or not."""
 
     scenario: Scenario
     seed: int
     scale: float
     centres: int | None = None
+    competitors: bool = True
 
     @property
     def key(self) -> str:
         """Hash of all that decides the result."""
         content = {"scenario": self.scenario.model_dump(mode="json", by_alias=True), "seed": self.seed,
-                   "scale": self.scale, "centres": self.centres, "edition": EDITION,
-                   "version": version("lakemedelsmodell")}
+                   "scale": self.scale, "centres": self.centres, "competitors": self.competitors,
+                   "edition": EDITION, "version": version("lakemedelsmodell")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def run(self, workers: int) -> Replicate:
-        return replicate(self.scenario, self.seed, self.scale, centres=self.centres, workers=workers)
+        return replicate(self.scenario, self.seed, self.scale, centres=self.centres, competitors=self.competitors,
+                         workers=workers)
 
 
 class Kept:
