@@ -285,9 +285,8 @@ def test_a_person_who_changes_centre_takes_the_sum_along_month_by_month(opened: 
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_a_centres_parts_sum_to_what_it_is_paid_to_the_ore(opened: Callable[..., Any], run: Path, lang: str):
-    browser, paid = opened(lang), {}
-    for row in rows_of(run / "centres.csv"):
-        paid[row["centre_id"], row["model"]] = row
+    browser = opened(lang)
+    paid = {(row["centre_id"], row["model"]): row for row in rows_of(run / "centres.csv")}
     for centre in {k for k, _ in paid}:
         browser.execute_script("location.hash = arguments[0]", f"#vc={centre}")
         browser.execute_script("return new Promise(done => setTimeout(done))")
@@ -296,10 +295,24 @@ def test_a_centres_parts_sum_to_what_it_is_paid_to_the_ore(opened: Callable[...,
             ore = [round(100 * number(row[column], lang)) for row in rows if row[column]]
             reimbursement = round(100 * float(paid[centre, model]["reimbursement_sek"]))
             assert sum(ore) == round(100 * number(total[column], lang)) == reimbursement
-        nets = {row[0]: number(row[1], lang) for row in cells(browser, "nets-table")}
-        assert len(nets) == sum(k == centre for k, _ in paid)
-        assert next(iter(nets.values())) == pytest.approx(
-            float(paid[centre, "age_sex_published"]["net_sek_per_listed_month"]), abs=0.051)
+
+
+def test_a_centres_nets_places_and_intervals_are_those_of_the_run(opened: Callable[..., Any], run: Path):
+    rows = rows_of(run / "centres.csv")
+    browser, centre = opened(mark=f"#vc={rows[-1]['centre_id']}"), rows[-1]["centre_id"]
+    shown = cells(browser, "nets-table")
+    here = {row["model"]: row for row in rows if row["centre_id"] == centre}
+    assert len(shown) == len(here)
+    for cell, model in zip(shown, ("age_sex_published", "age_sex", "chronic"), strict=False):
+        nets = [float(row["net_sek_per_listed_month"]) for row in rows if row["model"] == model]
+        net, error = (float(here[model][k]) for k in ("net_sek_per_listed_month", "standard_error"))
+        assert number(cell[1]) == pytest.approx(net, abs=0.051)
+        assert cell[2] == f"{1 + sum(other > net for other in nets)} / {len(nets)}"
+        assert [number(x) for x in cell[3].split(" to ")] == pytest.approx(
+            [net - 1.96 * error, net + 1.96 * error], abs=0.051)
+        assert number(cell[4]) == pytest.approx(float(here[model]["net_sek"]) / 1000, abs=0.51)
+    lasting = f"{100 * float(here['chronic']['reliability']):.0f}%"
+    assert lasting in browser.find_element("id", "chosen").text or float(here["chronic"]["reliability"]) == 0
 
 
 def test_a_script_in_a_name_is_shown_and_not_run(opened: Callable[..., Any]):
@@ -376,7 +389,8 @@ def test_a_phone_of_360_pixels_needs_no_scrolling_sideways(opened: Callable[...,
 
 
 NAMELESS = """
-const named = e => e.labels?.length || e.getAttribute("aria-label") || e.innerText.trim();
+const named = e => e.labels?.length || e.getAttribute("aria-label")
+  || (!["listbox", "region"].includes(e.getAttribute("role")) && e.innerText.trim());
 return [...document.querySelectorAll("input, select, button, a, summary, [role], [tabindex]")]
   .filter(e => !["status", "alert"].includes(e.getAttribute("role")) && !named(e)).map(e => e.outerHTML);
 """

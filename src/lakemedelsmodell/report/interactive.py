@@ -238,7 +238,7 @@ class Page:
         index: dict[tuple[str, ...], int] = {}
         found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
         for row in self.contributions:
-            if row["centre_id"] in shown and row["model"] != "age_sex_pool":
+            if row["centre_id"] in shown:
                 key = tuple(row[k] for k in ("kind", "name", "sex", "age_from"))
                 place = index.setdefault(key, len(index))
                 found[row["model"]][row["centre_id"]] += [place, _value(row["listed_months"]), _ore(row["sek"])]

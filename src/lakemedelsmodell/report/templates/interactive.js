@@ -83,7 +83,7 @@ function explain(model, {age, sex, held}) {
     else if (!paid.includes(name)) parts.push({name, label: label(name), why: words.not_highest});
     else parts.push({name, label: label(name), sek: model.add_ons[name]});
   }
-  const total = base === null ? null : base + sum(paid.map(add));
+  const total = base === null ? null : sum(parts.map(part => part.sek ?? 0));
   return {parts, total, paid: model.kind === "count" ? counted : paid};
 }
 
