@@ -358,8 +358,12 @@ def _read_rows(path: Path) -> tuple[pd.DataFrame, bool]:
 
     if not path.is_file():
         raise UserError(f"There is no amounts file {path}. Give the amounts.csv of a run folder.")
-    semicolon = ";" in path.read_text(encoding="utf-8-sig").partition("\n")[0]
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=";" if semicolon else ",")
+    try:
+        semicolon = ";" in path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=";" if semicolon else ",")
+    except ValueError:  # of the encoding or of the lines
+        raise DataError(Problem(path.name, "cannot be read as CSV in UTF-8",
+                                "Save it as CSV UTF-8, with every quote closed.")) from None
     optional = {"rule", "condition_set", "valid_from", "age_to"}
     if missing := [c for c in AMOUNT_COLUMNS if c not in frame and c not in optional]:
         raise DataError(Problem(path.name, f"column {', '.join(missing)} is missing",
@@ -399,6 +403,8 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
         try:
             text = row["sek_per_month"].replace("\u00a0", "").replace(" ", "")
             sek = float(text.replace(",", ".") if semicolon else text) if text else math.nan
+            if math.isinf(sek):
+                raise ValueError
         except ValueError:
             problems.append(bad("sek_per_month", "not an amount", "Write kronor per listed month as a number."))
             continue

@@ -7,6 +7,7 @@ The checks are SQL over whole columns rather than a schema library's row checks:
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -223,7 +224,10 @@ class Border:
         """A Parquet file that proves damaged where it is read becomes a DataError that names it."""
         try:
             yield
-        except duckdb_errors():
+        except duckdb_errors() as error:
+            if uneven := re.search(r'file "([^"]+)": failed to cast column "([^"]+)"', str(error)):
+                raise DataError(Problem(Path(uneven[1]).name, "the column has another type than in another part",
+                                        "Write all parts with the same types.", column=uneven[2])) from None
             damaged = [path for path in self.damageable if not self._whole(path)]
             if not damaged:
                 raise
@@ -252,6 +256,12 @@ class Border:
                                   column=name) for name in taken]
             return
         own = self.match(table, source, types)
+        if not own:
+            names = [c.name for c in self.tables[table] if c.needed]
+            self.form.append(Problem(source.file, "the first line names none of the columns", "Write a header, "
+                                     f"{', '.join(names)}, or map names of your own onto them in columns.toml; it "
+                                     f"reads {in_words(types)}."))
+            return
         if table in ("persons", "cohort") and "person_id" in own:
             self._choose_person_type(source, own["person_id"][0], types)
         decimal_comma, grouped = self._number_form(source, own, types)
@@ -347,8 +357,8 @@ class Border:
         for column in texts:  # of money, where it would be a thousand times as much
             if column in MONEY and some(lambda x: f"contains({x}, '{sign}')", [column]) and not some(
                     lambda x: f"contains({x}, '{sign}') AND NOT regexp_full_match({x}, '{thousands}')", [column]):
-                self.form.append(Problem(source.file, f"every {sign!r} stands before three digits: of thousands, or of "
-                                         "decimals?", "Write öre with two digits, and nothing between thousands.",
+                self.form.append(Problem(source.file, f"every {sign!r} stands before three digits and may separate "
+                                         "thousands", "Write öre with two digits, and nothing between thousands.",
                                          column=column))
         return comma, grouped
 

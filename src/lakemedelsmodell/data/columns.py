@@ -135,6 +135,7 @@ def without_number(name: str) -> str:
 
 def in_words(names: Iterable[str], most: int = 30) -> str:
     """Column names for a message. What may be a value, as where the header is missing, is shown by its form only."""
+    names = [without_number(n) for n in names]
     shown = [n if n[:1].isalpha() and len(n) <= 40 and sum(map(str.isdigit, n)) <= 4 else form(n[:40]) for n in names]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 

@@ -21,12 +21,12 @@ def read_checked(model: type[Checked], place: Path | Traversable, absent: str, r
     import tomllib
 
     try:
-        return model.model_validate(tomllib.loads(place.read_text(encoding="utf-8")))
+        return model.model_validate(tomllib.loads(place.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
         raise UserError(absent) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(Problem(str(place), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
     except ValidationError as error:
         raise DataError([Problem(str(place), e["msg"], remedy, column=".".join(map(str, e["loc"])),
                                  value=None if isinstance(e["input"], dict) else str(e["input"]))
                          for e in error.errors()]) from None
+    except (ValueError, RecursionError) as error:  # of the encoding, of TOML, of numbers or tables beyond all bounds
+        raise DataError(Problem(str(place), f"not a readable TOML file: {error}", "Write key = value lines.")) from None

@@ -155,15 +155,15 @@ def _missing(frame: pd.DataFrame, file: str) -> Iterator[Problem]:
     for column in NEEDED:
         if column.needed and column.name not in frame:
             yield Problem(file, "the column is missing",
-                          f"Add {column.name}; the columns are {', '.join(frame.columns)}", column=column.name)
+                          f"Add {column.name}; the columns are {', '.join(frame.columns)}.", column=column.name)
     for name in frame.columns[frame.columns.duplicated()].unique():
-        yield Problem(file, "the column is there twice", "Keep one of them", column=name)
+        yield Problem(file, "the column is there twice", "Keep one of them.", column=name)
     for name in frame.columns:
         if (name in ("months", "cost") or name.startswith(tuple(f"{kind}_" for kind in KINDS))) and not (
                 pd.api.types.is_numeric_dtype(frame[name])):
-            yield Problem(file, "the column does not hold numbers", "Write numbers only", column=name)
+            yield Problem(file, "the column does not hold numbers", "Write numbers only.", column=name)
     if frame.empty:
-        yield Problem(file, "the table is empty", "Put at least one row into it")
+        yield Problem(file, "the table is empty", "Put at least one row into it.")
 
 
 def _wrong(frame: pd.DataFrame, file: str) -> Iterator[Problem]:
@@ -180,23 +180,23 @@ def _wrong(frame: pd.DataFrame, file: str) -> Iterator[Problem]:
                           len(rows) if i == 0 else 1)
 
     centre_id = frame["centre_id"]
-    yield from say(centre_id.isna(), "centre_id", centre_id, "the value is missing", "Fill it in")
+    yield from say(centre_id.isna(), "centre_id", centre_id, "the value is missing", "Fill it in.")
     yield from say(centre_id.duplicated() & centre_id.notna(), "centre_id", centre_id, "the centre is there twice",
-                   "Add the rows up: one for each centre")
+                   "Add the rows up: one for each centre.")
     by_kind = {kind: design_columns(frame, kind) for kind in KINDS}
     for column in ("months", "cost", *(c for columns in by_kind.values() for c in columns)):
         x = frame[column]
         yield from say(x.isna() | np.isinf(x.astype(float)), column, x, "is no finite number",
-                       "Fill in the centre's sum")
+                       "Fill in the centre's sum.")
         if column not in by_kind["covariate"]:
             yield from say(x < 0, column, x, "a sum over a centre's persons cannot be below 0",
-                           "Correct it, or leave the centre out")
+                           "Correct it, or leave the centre out.")
     for column in by_kind["flag"]:
         yield from say(frame[column] > months * (1 + SUM_TOLERANCE), column, frame[column],
                        "more flagged months than listed months",
-                       "Write the listed months of persons with the condition, not persons or dispensings")
+                       "Write the listed months of persons with the condition, not persons or dispensings.")
     if by_kind["age_sex"]:
         total = frame[by_kind["age_sex"]].sum(axis=1).astype(float)
         yield from say((total - months).abs() > SUM_TOLERANCE * months, "age_sex_*", total,
                        "the age and sex columns do not add up to months",
-                       "Write the listed months in each age and sex; everyone belongs to exactly one column")
+                       "Write the listed months in each age and sex; everyone belongs to exactly one column.")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lakemedelsmodell.data.periods import Period, add_months
-from lakemedelsmodell.errors import UserError, unknown_name
+from lakemedelsmodell.errors import DataError, Problem, UserError, unknown_name
 from lakemedelsmodell.facts import BAND_FROM, diseases, drug_groups
 
 NonNegative = Annotated[float, Field(ge=0)]
@@ -249,7 +249,7 @@ class Scenario(Strict):
         return Scenario.model_validate(_merged(self.model_dump(by_alias=True), changes))
 
 
-NOT_WORLDS = {"grid", "verdict"}
+NOT_WORLDS = {"designs", "grid", "verdict"}
 """What lies beside the worlds and serves studies of them."""
 
 
@@ -263,26 +263,37 @@ def shipped_scenarios() -> tuple[str, ...]:
 def load_scenario(name_or_path: str | Path) -> Scenario:
     """Read a world by its name, or from a TOML file of one's own (``extends`` names the world it starts from).
 
-    UserError where there is no such world, or the file says something that cannot be.
+    UserError where there is no such world; DataError with everything in the file that cannot be.
     """
     return _checked(_read(name_or_path), str(name_or_path))
 
 
-def _read(name_or_path: str | Path) -> dict[str, Any]:
+def _read(name_or_path: str | Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The tables of a world, those it extends included; ``below`` are the worlds that extend this one."""
     name = str(name_or_path)
     path = Path(name_or_path)
     if name in shipped_scenarios():
-        text = resources.files("lakemedelsmodell.simulations").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        text = resources.files("lakemedelsmodell.simulations").joinpath(f"{name}.toml").read_bytes()
     elif path.suffix == ".toml" and path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     else:
         raise unknown_name("scenario", name, shipped_scenarios(), ", or give the path of a .toml file")
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{name} is not valid TOML: {error}. Correct the file.") from error
+        raw = tomllib.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(Problem(name, f"is not TOML: {error}", "Correct the line.")) from None
     base = raw.pop("extends", None)
-    return raw if base is None else _merged(_read(base), raw)
+    if base is None:
+        return raw
+    try:
+        if not isinstance(base, str) or base in (*below, name):
+            raise unknown_name("scenario", str(base), shipped_scenarios())
+        return _merged(_read(base, (*below, name)), raw)
+    except DataError:
+        raise
+    except UserError:
+        raise DataError(Problem(name, "extends no other world there is", f"Name {', '.join(shipped_scenarios())}, or a "
+                                "file.", column="extends", value=str(base))) from None
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,6 +305,7 @@ def _checked(raw: Mapping[str, Any], name: str) -> Scenario:
     try:
         return Scenario.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{name}, {place}: {first['msg']}. Compare with the shipped scenario skane_2026h1.") from error
+        raise DataError([Problem(name, e["msg"], "Compare with the shipped scenario skane_2026h1.",
+                                 column=".".join(map(str, e["loc"])) or None,
+                                 value=None if isinstance(e["input"], dict) else str(e["input"]))
+                         for e in error.errors()]) from None
