@@ -86,6 +86,26 @@ def test_the_same_ages_are_merged_under_every_model_so_that_none_tells_what_anot
     assert shown[0] == shown[1]
 
 
+def test_one_small_age_is_merged_with_four_more():
+    sizes = [3, 20, 30, 40, 50, 60, 70]
+    people = cohort(0, np.full(sum(sizes), 100.0), band=np.repeat(np.arange(7), sizes))
+    _, found = taken_apart(people, table(np.arange(42.0).reshape(21, 2) + 1))
+
+    assert len(found) == 2 + 1
+    assert set(found["name"]) == {BAND_LABELS[5], BAND_LABELS[6], "few"}
+    assert FEWEST_AMOUNTS == 5
+
+
+def test_three_persons_who_hold_six_conditions_are_merged_with_others():
+    flags = np.zeros((100, 8), dtype=bool)
+    flags[:3, :6] = True
+    flags[10:30, 6] = True
+    flags[10:40, 7] = True
+    _, found = taken_apart(cohort(0, np.full(100, 100.0), flags=flags), table(50.0, np.arange(8.0) + 1))
+
+    assert found["name"].tolist() == [BAND_LABELS[12], "condition7", "few"]
+
+
 def test_a_pool_that_pays_for_a_handful_is_merged():
     costly = np.where(np.arange(60) < 3, 9000.0, 100.0)
     people = cohort(0, costly, band=np.arange(60) % 6)

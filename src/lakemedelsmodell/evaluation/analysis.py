@@ -98,7 +98,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     fitted = paid if plan.fit_period == period else cohort(plan.fit_period, plan.fit_lookback)
     if truth and not (truth.covers(period) and settings.borne_by == "listing"):
         truth = None  # it is of other months, or of other costs than the centres bear
-    expected, style = (truth.expected[paid.person], truth.style_of(paid)) if truth else (None, None)
+    expected = truth.expected[paid.person] if truth else None
+    style = truth.style_of(paid) if truth else None
 
     progress("fitting the models")
     published = published_table(published_year(settings, period))
@@ -159,8 +160,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "models": said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, alpha, of_models),
         "contrasts": said_as.contrasts_list(comparison, style),
         "noise": noise_results(chance),
-        "truth": (said_as.truth_dict(style, next(iter(comparison.settlements.values())).months, alpha)
-                  if style is not None else None),
+        "truth": (said_as.truth_dict(expected, style, paid, alpha)
+                  if expected is not None and style is not None else None),
         "price_style": said_as.style_dict(use, conditions, comparison, paid),
         "repricing": table_life.repricing(tables, conditions, use, fit_codes, paid, fitted, alpha),
         "phase_in": table_life.phasing_in(tables, paid.totals("dispensed"), alpha, own_cost, budget),

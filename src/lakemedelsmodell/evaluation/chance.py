@@ -47,13 +47,13 @@ class Chance:
 def chance_of(comparison: Comparison, cohort: Cohort, alpha: float) -> Chance:
     """Chance is what the best predictor of need leaves; under a pool, the best for the cost below it.
 
-    That is the oracle where there is one, else the model with the best fit. Last period's cost is no need: it holds the
-    centre's prescribing, too.
+    That is the model with the best fit. Last period's cost is no need: it holds the centre's prescribing, too. Nor is
+    the oracle asked, so that a simulation and its files alone give the same floor.
     """
     pools = {name: comparison.tables[name].pool_threshold if name in comparison.tables else None
              for name in comparison.models}
-    of_need = [name for name, pool in pools.items() if pool is None and name != LastCost.name]
-    best = ORACLE if ORACLE in pools else max(of_need, key=lambda model: comparison.fits[model].r2)
+    of_need = [name for name, pool in pools.items() if pool is None and name not in (LastCost.name, ORACLE)]
+    best = max(of_need, key=lambda model: comparison.fits[model].r2)
     predicted = comparison.paid_per_month[best] / (comparison.settlements[best].phi * alpha)
 
     def floor_under(threshold: float | None) -> NoiseFloor:

@@ -22,12 +22,14 @@ from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contributions import contributions
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
 from lakemedelsmodell.measures.incentives import starter_packs
+from lakemedelsmodell.measures.noise import noise_floor
 from lakemedelsmodell.measures.style_index import StyleIndex, style_index
 from lakemedelsmodell.measures.true_spread import pitman_morgan
 from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through
 from lakemedelsmodell.models.named_groups import centre_groups
 from lakemedelsmodell.verdict import judge_results, read_rule
 
+TRUTH_PERMUTATIONS = 20
 EXAMPLES = {
     "Johan": (60, "M", ()),
     "Anders": (60, "M", ("diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon")),
@@ -154,11 +156,12 @@ def truth_results(comparison: Comparison, style: np.ndarray) -> dict[str, dict[s
     return found
 
 
-def truth_dict(style: np.ndarray, months: np.ndarray, alpha: float) -> dict[str, float]:
-    """The spread that should remain: that of centres' own prescribing."""
-    ideal = ideal_net(style, months, alpha)
+def truth_dict(expected: np.ndarray, style: np.ndarray, cohort: Cohort, alpha: float) -> dict[str, float]:
+    """The spread that should remain, of centres' own prescribing, and that which must, of chance about true need."""
+    ideal = ideal_net(style, np.bincount(cohort.centre, cohort.exposure, cohort.n_centres), alpha)
     listed = ideal[~np.isnan(ideal)]
-    return {"ideal_sd": float(listed.std(ddof=1)) if len(listed) > 1 else np.nan,
+    floor = noise_floor(cohort, expected, alpha, permutations=TRUTH_PERMUTATIONS)
+    return {"noise_floor": floor.floor, "ideal_sd": float(listed.std(ddof=1)) if len(listed) > 1 else np.nan,
             "ideal_min": float(listed.min()), "ideal_max": float(listed.max())}
 
 

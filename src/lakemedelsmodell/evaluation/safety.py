@@ -24,7 +24,8 @@ QUIET_DAYS = 7
 INFLATION = 10.0
 """Variance inflation above which a condition can hardly be told from the others (Marquardt 1970)."""
 FAR_FROM_COST = 0.1
-WITH_CONDITIONS = (PROPOSAL, "chronic_defended")
+LOOKED_AT = (PROPOSAL, "chronic_defended")
+"""Models whose amounts are warned of."""
 
 
 def of_data(half_year: HalfYear, plan: Plan) -> list[Warned]:
@@ -52,18 +53,17 @@ def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet 
         inflated = variance_inflation(fitted, rule) > INFLATION
         if inflated.any():
             found.append(warned("collinear_conditions", **named(np.array(fitted.conditions)[inflated])))
-    for name in WITH_CONDITIONS:
+    for name in LOOKED_AT:
         if (table := comparison.tables.get(name)) is not None:
             exact = (table.unrounded or table).add_ons
             if zero := [c for c, b in zip(table.conditions, exact, strict=True) if b == 0]:
                 found.append(warned("amounts_at_zero", model=name, **named(zero)))
-    for name, table in comparison.tables.items():
-        adds_up = table.conditions and table.kind == "condition" and table.pool_threshold is None
-        if adds_up and (below := int((table.cells < 0).sum())):
-            found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
-                                lowest=f"−{-np.nanmin(table.cells):.2g}"))
-        if name == TODAY and "nobody was listed" in table.source:  # the same cells in every model
-            found.append(warned("borrowed_cells", model=name, source=table.source))
+            if below := int((table.cells < 0).sum()):
+                found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
+                                    lowest=f"−{-np.nanmin(table.cells):.2g}"))
+    today = comparison.tables.get(TODAY)
+    if today is not None and "nobody was listed" in today.source:  # the same cells in every model
+        found.append(warned("borrowed_cells", model=TODAY, source=today.source))
     return found
 
 

@@ -41,7 +41,7 @@ class Credibility(ProfiledLeastSquares):
         sums = self.sums(cohort)
         xtx, xty = sums.xtx[0], sums.xty[0]
         trust = credibility(cohort, self.rule, self.thin)
-        drawn = trust["thin"].to_numpy() & (trust["listed_months"] > 0).to_numpy()
+        drawn = (trust["thin"] & (trust["listed_months"] > 0) & trust["credible"].notna()).to_numpy()
         kept = np.concatenate([np.ones(N_CELLS, dtype=bool), ~drawn])
         add_ons = np.full(len(drawn), np.nan)
         add_ons[drawn] = trust["credible"].to_numpy()[drawn]
@@ -77,7 +77,7 @@ def credibility(cohort: Cohort, rule: Rule, thin: int = THIN) -> pd.DataFrame:
     z, mean = buhlmann_straub(add_ons[held], months[held], sigma2)
     weight = np.zeros(len(persons))
     weight[held] = z
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(months > 0, np.sqrt(sigma2 / months), np.nan)
     return found.assign(standard_error=error, z=weight,
                         credible=weight * add_ons + (1 - weight) * mean, thin=persons < thin)
