@@ -77,6 +77,11 @@ class Cohort:
         return len(self.centres)
 
     @property
+    def n_persons(self) -> int:
+        """Distinct persons."""
+        return int(np.count_nonzero(np.bincount(self.person)))
+
+    @property
     def centre_ids(self) -> np.ndarray:
         return self.centres["centre_id"].to_numpy()
 

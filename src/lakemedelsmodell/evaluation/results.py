@@ -45,7 +45,7 @@ def period_dict(period: Period) -> dict[str, str]:
 def totals_dict(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[str, Any]:
     settlement = next(iter(comparison.settlements.values()))
     return {
-        "centres": int((settlement.months > 0).sum()), "persons": len(np.unique(cohort.person)),
+        "centres": int((settlement.months > 0).sum()), "persons": cohort.n_persons,
         "listed_months": float(settlement.months.sum()), "cost_sek": float(settlement.cost_sek.sum()),
         "budget_sek": settlement.budget_ore / 100, "cost_responsibility": alpha, "left_out": dict(cohort.counts),
     }
