@@ -120,7 +120,7 @@ def test_nothing_on_the_page_is_about_fewer_than_five_persons(run: Path, tmp_pat
     assert rare not in {c["name"] for c in data["conditions"]}
     assert not any(rare in m["add_ons"] for m in data["models"])
     assert rows[0]["centre_id"] not in {c["id"] for c in data["centres"]} and data["hidden"] == 1
-    assert not any(rows[0]["centre_id"] in of for of in data["parts"]["models"].values())
+    assert not any(rows[0]["centre_id"] in of for of in data["parts"]["ore"].values())
     bands = results["models"]["chronic"]["predictive_ratios"]
     rare_bands = [i for i, band in enumerate(BAND_LABELS) if f"age:{band}" in bands
                   and (bands[f"age:{band}"]["persons"] or 0) < 10]
@@ -139,7 +139,7 @@ def test_a_run_without_contributions_still_has_a_page(tmp_path: Path):
     folder = make(tmp_path, "files", "for", 20)
     for lang in LANGS:
         data = embedded(render_page(folder, lang))
-        assert data["parts"]["models"] == {} and len(data["centres"]) + data["hidden"] == 20
+        assert data["parts"]["ore"] == {} and len(data["centres"]) + data["hidden"] == 20
 
 
 # In Chromium ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import json
 import math
 import tomllib
 from base64 import b64encode
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
@@ -34,6 +33,8 @@ from lakemedelsmodell.report.phrases import Phrases
 from lakemedelsmodell.report.texts import LANGUAGES
 
 CONTRIBUTIONS = "contributions.csv"
+PARTS = ("age_sex", "few", "pool", "condition")
+"""Kinds of parts in the order they are told to the script."""
 OF_CENTRE = {"net": "net_sek_per_listed_month", "error": "standard_error", "lasting": "reliability",
              "best": "shrunken_net_sek_per_listed_month"}
 """What the script reads of a centre and model: its name there and in centres.csv."""
@@ -119,6 +120,13 @@ def _value(text: str | None) -> float | None:
 
 def _ore(text: str) -> int:
     return int((Decimal(text) * 100).to_integral_value())
+
+
+def _put(tree: dict[str, dict[str, list[Any]]], row: dict[str, str], at: int, value: Any) -> None:
+    """Set place ``at`` of the list of a row's model and centre, nulls before it."""
+    values = tree.setdefault(row["model"], {}).setdefault(row["centre_id"], [])
+    values += [None] * (at + 1 - len(values))
+    values[at] = value
 
 
 class Page:
@@ -234,16 +242,27 @@ class Page:
         return sorted(shown, key=lambda c: (c["name"].casefold(), c["id"])), len(by_centre) - len(shown)
 
     def parts(self, shown: set[str]) -> dict[str, Any]:
-        """What each centre's reimbursement is made of: the parts, and model → centre → [part, months, öre] in a row."""
-        index: dict[tuple[str, ...], int] = {}
-        found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-        for row in self.contributions:
-            if row["centre_id"] in shown:
-                key = tuple(row[k] for k in ("kind", "name", "sex", "age_from"))
-                place = index.setdefault(key, len(index))
-                found[row["model"]][row["centre_id"]] += [place, _value(row["listed_months"]), _ore(row["sek"])]
-        return {"names": [[kind, name, sex, int(float(age)) if age else None] for kind, name, sex, age in index],
-                "models": found}
+        """What each centre's reimbursement is made of.
+
+        ``names`` holds the parts [kind, name, sex, age_from]; ``ore``, by model and centre, what each of them brings,
+        null where it is not shown by itself; ``months`` the listed months, of the ages under today's model alone
+        (they are the same under every model) and of the conditions from the first of them on.
+        """
+        rows = [row for row in self.contributions if row["centre_id"] in shown]
+        parts = list(dict.fromkeys(tuple(row[k] for k in ("kind", "name", "sex", "age_from")) for row in rows))
+        parts.sort(key=lambda part: PARTS.index(part[0]))
+        place = {part: i for i, part in enumerate(parts)}
+        first = next((i for part, i in place.items() if part[0] == "condition"), len(parts))
+        found: dict[str, dict[str, dict[str, list[Any]]]] = {"ore": {}, "months": {}}
+        for row in rows:
+            at = place[row["kind"], row["name"], row["sex"], row["age_from"]]
+            _put(found["ore"], row, at, _ore(row["sek"]))
+            if row["kind"] == "condition":
+                _put(found["months"], row, at - first, _value(row["listed_months"]))
+            elif row["model"] == TODAY:
+                _put(found["months"], row, at, _value(row["listed_months"]))
+        names = [[kind, name, sex, int(float(age)) if age else None] for kind, name, sex, age in parts]
+        return {"names": names, "first_condition": first, **found}
 
     def data(self) -> dict[str, Any]:
         """All the script reads."""

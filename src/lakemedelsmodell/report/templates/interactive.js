@@ -21,7 +21,8 @@ const say = (key, values) => fill(words[key], values);
 const kronor = (sek, decimals = Number.isInteger(sek) ? 0 : 2, sign = false) =>
   say("sek", {x: number(sek, decimals, sign)}).replace(" ", "\u00a0");
 const percent = (share, decimals = 1) => number(100 * share, decimals) + (swedish ? "\u00a0%" : "%");
-const inside = text => text.charAt(0).toLowerCase() + text.slice(1);
+/** As it stands inside a sentence; KOL stays KOL. */
+const inside = text => /^\p{Lu}\p{Ll}/u.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 const short = model => model === data.proposal ? words.proposal : data.labels[model];
 const named = model => model === data.proposal ? words.the_proposal : say("the_model", {label: data.labels[model]});
 
@@ -310,11 +311,11 @@ function chance(centre, model) {
 
 /** A centre's parts under a model: key → {months, ore}; null where the run does not tell. */
 function partsOf(centre, model) {
-  const flat = data.parts.models[model]?.[centre.id];
-  if (!flat) return null;
-  const found = new Map();
-  for (let i = 0; i < flat.length; i += 3) found.set(flat[i], {months: flat[i + 1], ore: flat[i + 2]});
-  return found;
+  const brought = data.parts.ore[model]?.[centre.id];
+  if (!brought) return null;
+  const first = data.parts.first_condition, of = key => data.parts.months[key]?.[centre.id] ?? [];
+  const months = part => part < first ? of(data.today)[part] : of(model)[part - first];
+  return new Map(brought.map((ore, part) => [part, {months: months(part), ore}]).filter(([, of]) => known(of.ore)));
 }
 
 const region = new Map();
@@ -336,7 +337,7 @@ function why(centre, model) {
   const head = el("h3", {}, words.why_head), today = data.today;
   const before = partsOf(centre, today), after = partsOf(centre, model);
   if (!before || !after)
-    return [head, el("p", {}, Object.keys(data.parts.models).length ? words.why_missing_model : words.why_missing)];
+    return [head, el("p", {}, Object.keys(data.parts.ore).length ? words.why_missing_model : words.why_missing)];
   const share = centre.months / listed, all = regionOf(model);
   const kinds = kind => [...new Set([...before.keys(), ...after.keys(), ...all.keys()])].filter(p => data.parts.names[p][0] === kind);
   const ore = (of, parts) => sum(parts.map(p => of.get(p)?.ore ?? 0));
@@ -363,7 +364,7 @@ function why(centre, model) {
   const said = [
     most && say("why_words", {share: percent(most.months.here), condition: inside(most.label), all: percent(most.months.all)}),
     up.length && say("why_up", {parts: list(up)}), down.length && say("why_down", {parts: list(down)})].filter(Boolean);
-  const heads = [words.part, data.labels[today], short(model), words.why_change, words.why_average, words.why_here, words.why_all];
+  const heads = [words.part, data.labels[today], short(model), words.why_change, say("why_average", {model: short(model)}), words.why_here, words.why_all];
   const ages = kinds("age_sex").filter(p => before.has(p) || after.has(p)).sort((a, b) => byAge(a, b)).map(p => {
     const [, , sex, age] = data.parts.names[p], of = row("", [p]);
     const months = (before.get(p) || after.get(p)).months;
@@ -374,7 +375,7 @@ function why(centre, model) {
     table(words.why_caption, heads, [...rows, total].map(r => ({head: r.label, total: r.total, cells: cells(r)})), "why-table"),
     el("p", {class: "note"}, words.why_note),
     el("details", {}, el("summary", {}, words.why_ages_show), table(words.why_ages_caption,
-      [words.part, data.labels[today], short(model), words.why_change, words.why_average, words.why_here], ages, "ages-table"))];
+      [words.part, data.labels[today], short(model), words.why_change, say("why_average", {model: short(model)}), words.why_here], ages, "ages-table"))];
 }
 
 function byAge(a, b) {
