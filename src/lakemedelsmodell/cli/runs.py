@@ -137,4 +137,6 @@ def _print_summary(result: RunResult) -> None:
     reports = sorted(result.folder.glob("report.*.html"))
     for report in reports:
         print(f"Report: {report}")
+    for page in sorted(result.folder.glob("page.*.html")):
+        print(f"Page: {page}")
     print(f"{'Tables' if reports else 'Results'}: {result.folder}  ({result.seconds:.0f} s)")
