@@ -49,7 +49,7 @@ def page_texts(lang: str) -> dict[str, Any]:
 
 def has_page(contents: Contents) -> bool:
     """Whether a run is about centres and persons of a region; a reduced table names neither."""
-    return contents.kind != "cohort" and PROPOSAL in contents.results.part("models")
+    return contents.kind != "cohort" and {PUBLISHED, TODAY, PROPOSAL} <= set(contents.results.part("models"))
 
 
 def render_page(folder: str | Path, lang: str, langs: Sequence[str] = LANGUAGES) -> str:
