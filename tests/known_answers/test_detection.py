@@ -73,6 +73,15 @@ def test_overdispersion_is_unknown_of_few_centres():
     assert np.isnan(overdispersion(np.full(50, 4.0), np.full(50, 4.9), np.full(50, 4.9)))
 
 
+def test_overdispersion_is_not_told_by_the_manipulators_alone():
+    """Where a few centres' own doing makes them expect five or more, they do not say what is usual."""
+    expected = np.where(np.arange(60) < 12, 20.0, 2.0)
+    observed = expected.copy()
+    observed[:12] *= np.linspace(0.2, 3, 12)
+    assert np.isnan(overdispersion(observed, expected, expected))
+    assert overdispersion(observed[:12], expected[:12], expected[:12]) > 0.3
+
+
 def test_tail_is_exact_for_counts():
     p = upper_tail(np.array([7.0, 30.0, 3.0, 2.0]), np.array([3.0, 20.0, 3.0, 0.0]), np.array([2.0, 60.0, 3.0, 0.0]))
     assert p[0] == pytest.approx(poisson.sf(6, 3))  # less than Poisson variance: cautious

@@ -39,15 +39,16 @@ def overdispersion(observed: np.ndarray, expected: np.ndarray, chance: np.ndarra
 
     Returns
     -------
-    float; nan with fewer than ten centres that expect five or more. Centres are compared with their own median, so that
-    a change all share is no over-dispersion. The mean of z², each cut at :data:`CUT`², is set to what it is of a normal
+    float; nan where fewer than ten centres, or less than half of those tested, expect five or more: manipulation itself
+    may be why they do. Centres are compared with their own median, so that a change all share is no over-dispersion.
+    The mean of z², each cut at :data:`CUT`², is set to what it is of a normal
     variable (Huber 1964, proposal 2).
     """
     from scipy.optimize import brentq
     from scipy.stats import norm
 
     tells = expected >= ENOUGH_EXPECTED
-    if (n := int(tells.sum())) < ENOUGH_CENTRES:
+    if (n := int(tells.sum())) < max(ENOUGH_CENTRES, (expected >= LEAST_EXPECTED).sum() / 2):
         return np.nan
     o, e, v = observed[tells], expected[tells], chance[tells]
     off = (o - np.median(o / e) * e) ** 2
