@@ -239,6 +239,7 @@ CASES = (
     odd("ATC of an animal", cell("dispensings", 1, "atc", "QA10BA02"), atc_malformed_or_unknown=1),
     odd("ATC with the letter O for nought", cell("dispensings", 1, "atc", "A1OBA02"), atc_malformed_or_unknown=1),
     odd("no ATC", cell("dispensings", 1, "atc", ""), atc_missing=1),
+    odd("no ATC at all", column("dispensings", "atc", "", ""), atc_missing=2),
     odd("a withdrawn ATC", cell("dispensings", 1, "atc", "N03AX16"), atc_withdrawn=1),
     odd(
         "a correction without a purchase",

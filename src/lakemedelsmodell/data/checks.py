@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -98,6 +99,10 @@ class Check(NamedTuple):
     kind: Kind | None = None
 
 
+BORN = "(CASE WHEN EXTRACT(month FROM birth_month) = 7 THEN birth_month - INTERVAL '6' MONTH ELSE birth_month END)"
+"""SQL: the first day a person can have lived; July may stand for any month of the year, see ``birth_year``."""
+
+
 def _at_most(column: str, bound: int, of: str) -> Check:
     return Check(f"abs({column}) > {bound}", f"cannot be the {of} of one dispensing",
                  f"Correct it; at most {bound:,} is taken for true.".replace(",", " "), column, column)
@@ -110,8 +115,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "persons": (
         Check("birth_month NOT BETWEEN DATE '1880-01-01' AND DATE '2100-12-31'", "cannot be a month of birth",
               "Correct the date.", "birth_month", "birth_month"),
-        Check("death_date < birth_month AND NOT (EXTRACT(month FROM birth_month) = 7 "
-              "AND EXTRACT(year FROM birth_month) = EXTRACT(year FROM death_date))",  # where only the year is known
+        Check(f"death_date < {BORN}",
               "the person died before being born", "Correct one of the dates.", "death_date", "death_date"),
     ),
     "listings": (
@@ -138,7 +142,6 @@ NOTICED: Mapping[str, Mapping[str, str]] = {
     "dispensings": {
         "correction_with_positive_cost": "packages < 0 AND cost > 0",
         "dispensings_without_packages": "packages = 0",
-        "atc_withdrawn": f"atc IN ({', '.join(map(literal, WITHDRAWN))})",
     },
 }
 """Rows (SQL) that are odd but not fatal, by table and kind; see ``tables.KINDS``."""
@@ -422,16 +425,20 @@ class Border:
 
     # What is fatal
 
-    def check(self, table: str, checks: list[Check], relation: str | None = None) -> None:
-        """Add problems: all checks in one pass over the rows, a second only over what is wrong.
+    def check(self, table: str, checks: list[Check], relation: str | None = None,
+              noticed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Add problems, and count what is ``noticed``: one pass over the rows, a second only over what is wrong.
 
         The first example of a kind carries the count.
         """
         if not checks:
             return
-        counts = ", ".join(f"count(*) FILTER (WHERE {c.wrong})" for c in checks)
-        totals = self.sql(f"SELECT {counts} FROM {relation or table + '_read'}")[0]
-        for n, c in zip(totals, checks, strict=True):
+        wanted = [*(c.wrong for c in checks), *noticed.values()]
+        totals = self.sql(f"SELECT {', '.join(f'count(*) FILTER (WHERE {w})' for w in wanted)} "
+                          f"FROM {relation or table + '_read'}")[0]
+        for kind, n in zip(noticed, totals[len(checks):], strict=True):
+            self.count(kind, n)
+        for n, c in zip(totals, checks, strict=False):
             if n:
                 rows = self.sql(f"SELECT file_, row_, ({c.value})::VARCHAR FROM {relation or table + '_placed'} "
                                 f"WHERE {c.wrong} ORDER BY file_, row_ LIMIT {SHOWN}")
@@ -448,7 +455,7 @@ class Border:
         filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
         checks = [Check(f"{name} IS NULL AND unread_{name} IS NULL", "the value is missing", "Fill it in.", name)
                   for name in filled]
-        self.check(table, checks + self.impossible(table))
+        self.check(table, checks + self.impossible(table), noticed=NOTICED.get(table, {}))
         if "person_id" in has:
             self._refuse_personal_numbers(table)
 
@@ -526,10 +533,6 @@ class Border:
     def content(self) -> Content:
         """Codes and dates of the dispensings; missing values and odd codes are counted."""
         self.say("looking through the dispensings")
-        for table, kinds in NOTICED.items():
-            counts = ", ".join(f"count(*) FILTER (WHERE {odd})" for odd in kinds.values())
-            for kind, n in zip(kinds, self.sql(f"SELECT {counts} FROM {table}")[0], strict=True):
-                self.count(kind, n)
         seen = pd.DataFrame(
             self.sql("SELECT atc, date_trunc('month', date)::DATE, count(*), min(date), max(date), "
                      "count(*) - count(ddd), count(*) - count(gross_price) FROM dispensings GROUP BY ALL"),
@@ -538,10 +541,11 @@ class Border:
 
     def summed(self, seen: pd.DataFrame) -> Content:
         """The content from rows per code and month: first and last date, missing values."""
-        codes = seen.groupby("atc", dropna=False)["rows"].sum().reset_index()
+        codes = seen.astype({"atc": "str"}).groupby("atc", dropna=False)["rows"].sum().reset_index()
         good = codes["atc"].str.fullmatch(ATC_FORM).fillna(False).astype(bool)
         self.count("atc_missing", codes.loc[codes["atc"].isna(), "rows"].sum())
         self.count("atc_malformed_or_unknown", codes.loc[~good & codes["atc"].notna(), "rows"].sum())
+        self.count("atc_withdrawn", codes.loc[codes["atc"].isin(WITHDRAWN), "rows"].sum())
         self.count("ddd_unknown", seen["ddd_unknown"].sum())
         if "gross_price" in self.has["dispensings"]:
             self.count("gross_price_unknown", seen["gross_price_unknown"].sum())
@@ -551,30 +555,27 @@ class Border:
     def count_rows(self) -> None:
         """Count dispensings nobody's listing explains, and corrections no purchase explains."""
         total = self.sql("SELECT count(*) FROM dispensings")[0][0]
-        somebody, listed = self.sql(
-            "SELECT count(*) FILTER (WHERE l.nth = 1), count(*) FILTER (WHERE d.date >= l.start_date AND d.date < "
-            "coalesce(l.end_date, DATE '9999-12-31')) FROM (SELECT person_id, date FROM dispensings) d JOIN (SELECT *, "
-            "row_number() OVER (PARTITION BY person_id) AS nth FROM listings) l USING (person_id)")[0]
+        lives = (f"SELECT person_id, start_date, coalesce(end_date, DATE '9999-12-31') AS end_date, {BORN} AS born, "
+                 "death_date AS died FROM listings JOIN persons USING (person_id)")
+        somebody, listed, unborn, dead = self.sql(
+            "SELECT count(*) FILTER (WHERE nth = 1), count(*) FILTER (WHERE date >= start_date AND date < end_date), "
+            "count(*) FILTER (WHERE date < first_born), count(*) FILTER (WHERE date >= first_died) "
+            "FROM (SELECT person_id, date FROM dispensings) JOIN (SELECT *, row_number() OVER nth AS nth, "
+            "CASE WHEN row_number() OVER nth = 1 THEN born END AS first_born, "
+            f"CASE WHEN row_number() OVER nth = 1 THEN died END AS first_died FROM ({lives}) "
+            "WINDOW nth AS (PARTITION BY person_id)) USING (person_id)")[0]
         self.count("dispensings_of_unlisted_person", total - somebody)
         self.count("dispensings_outside_listing", somebody - listed)
-        self._count_lives()
+        self.count("dispensings_before_birth", unborn)
+        self.count("dispensings_after_death", dead)
+        unborn, dead = self.sql("SELECT count(*) FILTER (WHERE start_date < born), "
+                                f"count(*) FILTER (WHERE start_date >= died) FROM ({lives})")[0]
+        self.count("listings_before_birth", unborn)
+        self.count("listings_after_death", dead)
         self.count("correction_without_purchase", self.sql(
             "SELECT count(*) FROM (SELECT sum(packages) AS net FROM dispensings SEMI JOIN (SELECT DISTINCT person_id, "
             "atc, date FROM dispensings WHERE packages < 0) USING (person_id, atc, date) "
             "GROUP BY person_id, atc, date) WHERE net < 0")[0][0])
-
-    def _count_lives(self) -> None:
-        """Count what lies before birth or after death; only the few who were born or died late are looked up."""
-        born, died = ("{} < p.birth_month AND date_trunc('year', {}) < p.birth_month", "{} >= p.death_date")
-        for table, day, persons in (("listings", "start_date", "true"),
-                                    ("dispensings", "date", "death_date IS NOT NULL OR birth_month > "
-                                     "(SELECT min(date) FROM dispensings)")):
-            before, after = self.sql(
-                f"SELECT count(*) FILTER (WHERE {born.format('t.' + day, 't.' + day)}), "
-                f"count(*) FILTER (WHERE {died.format('t.' + day)}) FROM {table} t "
-                f"JOIN (SELECT person_id, birth_month, death_date FROM persons WHERE {persons}) p USING (person_id)")[0]
-            self.count(f"{table}_before_birth", before)
-            self.count(f"{table}_after_death", after)
 
     def digest(self) -> str:
         """A hash of all tables that depends on no order or file; repeated dispensings are counted on the way.

@@ -26,7 +26,7 @@ class Settings(BaseModel):
     borne_by: Literal["listing", "prescriber"] = "listing"
     months: Literal["snapshot", "days"] = "snapshot"
     lookback_months: int = Field(12, ge=1, le=36)
-    condition_set: str = "skane_wide"
+    condition_set: str = Field("skane_wide", max_length=255)
     budget: Literal["cost", "published"] | float = "cost"
     cost_responsibility: float | None = Field(None, gt=0, le=1)
     published_year: int | None = None
