@@ -170,7 +170,8 @@ def _parquet(path: Path, border: Border) -> Source:
 
 def _same_twice(parts: list[Path]) -> Iterator[tuple[str, str]]:
     """Pairs of parts with the same content, found among those of the same size."""
-    sizes, seen = defaultdict(list), {}
+    sizes: dict[int, list[Path]] = defaultdict(list)
+    seen: dict[bytes, str] = {}
     for part in parts:
         sizes[part.stat().st_size].append(part)
     for same in sizes.values():
@@ -420,9 +421,9 @@ def own_names(content: Mapping[str, Any], file: str, border: Border
              for table, columns in TABLES.items()}
     sections = {table: section for table in TABLES if isinstance(section := content.get(table), dict)}
     promised = {}
-    for table, section in {None: common, **sections}.items():
-        names = known[table] if table else set().union(*known.values())
-        border.form += [Problem(file, f"neither is a column of {table or 'any table'}", "Use one of "
+    for place, section in (("any table", common), *sections.items()):
+        names = known.get(place) or set().union(*known.values())
+        border.form += [Problem(file, f"neither is a column of {place}", "Use one of "
                                 f"{', '.join(sorted(names))}.", column=name, value=str(target))
                         for name, target in section.items()
                         if name not in TABLES and name not in names and str(target) not in names]
