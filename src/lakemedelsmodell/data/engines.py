@@ -187,6 +187,13 @@ def _open_spark(url: str) -> Any:
     return connection
 
 
+def table_names(connection: Any, place: str | None) -> list[str]:
+    """The tables there are, for those who named one that is not."""
+    if connection.name == "duckdb":  # Ibis 12 asks DuckDB 2 in a way it no longer knows
+        return sorted(name for name, in connection.con.sql("SELECT table_name FROM duckdb_tables()").fetchall())
+    return sorted(connection.list_tables(database=place))
+
+
 # Asking
 
 
@@ -199,9 +206,7 @@ def arrays(table: Table) -> dict[str, np.ndarray]:
 def arrow(table: Table) -> pa.Table:
     """The rows of an expression as an Arrow table with the expression's own types."""
     backend = table.get_backend()
-    if backend.name == "duckdb":
-        return table.to_pyarrow()
-    return _read(backend, sql(table), table.schema())
+    return _from_duckdb(table) if backend.name == "duckdb" else _read(backend, sql(table), table.schema())
 
 
 def first_row(table: Table) -> dict[str, Any]:
@@ -250,6 +255,10 @@ def _read(backend: Any, query: str, schema: Any) -> pa.Table:
     """The rows of a query, in the types that Ibis gives them."""
     read = {"postgres": _from_postgres, "pyspark": _from_spark}.get(backend.name, _through_ibis)
     return read(backend, query, schema).cast(schema.to_pyarrow())
+
+
+def _from_duckdb(table: Table) -> pa.Table:
+    return table.to_pyarrow()
 
 
 def _from_postgres(backend: Any, query: str, schema: Any) -> pa.Table:

@@ -17,7 +17,17 @@ import pandas as pd
 
 from lakemedelsmodell.data.checks import Border, Check, Content, Source
 from lakemedelsmodell.data.columns import EXPECTED, TABLES, Column, Kind, as_text, parsed, plain
-from lakemedelsmodell.data.engines import TYPES, arrow, binary_text, first_row, open_engine, prepare, said_plainly, scan
+from lakemedelsmodell.data.engines import (
+    TYPES,
+    arrow,
+    binary_text,
+    first_row,
+    open_engine,
+    prepare,
+    said_plainly,
+    scan,
+    table_names,
+)
 from lakemedelsmodell.data.files import OPTIONAL, own_names
 from lakemedelsmodell.data.source_names import SourceNames
 from lakemedelsmodell.data.tables import HalfYear, new_border
@@ -99,7 +109,7 @@ class _Reader:
         except ibis_errors.TableNotFound:
             if name is None and table in OPTIONAL:
                 return
-            there = sorted(self.connection.list_tables(database=place[-1] if place else None))
+            there = table_names(self.connection, place[-1] if place else None)
             self.border.form.append(Problem(
                 name or table, "the table is missing", f"Name the one that holds {table} under [source] in the "
                 f'settings, as tables = {{ {table} = "…" }}; there are {", ".join(there[:20]) or "none"}.'))
@@ -119,7 +129,8 @@ class _Reader:
         for table in self.raw:
             border.say(f"reading {border.files[table]}")
             self.read(table)
-        border.raise_problems()
+        if border.form:
+            border.raise_problems()
         for table in self.raw:
             self.check_rows(table)
         if not border.form:
