@@ -166,6 +166,14 @@ class AmountTable:
             raise ValueError(f"add-ons by count are for {COUNTS}, not {self.conditions}")
 
     @property
+    def holdable(self) -> tuple[str, ...]:
+        """Conditions a person can hold; empty where add-ons go by the number of conditions of a list not at hand."""
+        if self.kind != "count":
+            return self.conditions
+        known = self._condition_set()
+        return known.names if known else ()
+
+    @property
     def paid_add_ons(self) -> np.ndarray:
         """Add-ons with 0 where none was set, SEK per listed month, shape (C,)."""
         return np.nan_to_num(self.add_ons)
@@ -228,7 +236,7 @@ class AmountTable:
             raise UserError(f"Sex {sex!r} is not known. Write K (woman) or M (man).")
         held = list(dict.fromkeys(conditions))
         known = self._condition_set()
-        names = (known.names if known else held) if self.kind == "count" else self.conditions
+        names = self.holdable or tuple(held)
         if self.conditions and (unknown := [c for c in held if c not in names]):
             raise UserError(f"{self.model} has no condition {', '.join(unknown)}. It has: {', '.join(names)}.")
         if known:

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-COMMANDS = ("table", "simulate", "evaluate", "flags", "check", "explain", "study")
+COMMANDS = ("table", "explain", "publish", "pay", "sql", "simulate", "evaluate", "flags", "check", "study",
+            "manipulate", "audit")
 
 
 def test_version(command):

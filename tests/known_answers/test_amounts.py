@@ -1,10 +1,20 @@
 """The amount table: explained, written, read, rounded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cohorts import table
-from lakemedelsmodell.amounts import AMOUNT_COLUMNS, AmountTable, band_of, published_table, read_amounts, write_amounts
+from lakemedelsmodell.amounts import (
+    AMOUNT_COLUMNS,
+    COUNTS,
+    AmountTable,
+    band_of,
+    published_table,
+    read_amounts,
+    write_amounts,
+)
 from lakemedelsmodell.errors import DataError, UserError
 
 WIDE = ("diabetes_oral", "ihd_antiplatelet", "doak")
@@ -127,3 +137,12 @@ def test_a_table_shows_itself(chronic):
     assert "120.25" in html
     assert chronic.plot().get_ylabel() == "SEK per listed month"
     assert "<td>55.40 SEK</td>" in chronic.explain(60, "M")._repr_html_()
+
+
+def test_a_table_by_number_holds_the_conditions_of_its_list() -> None:
+    by_number = AmountTable("count", published_table(2026).cells, COUNTS, np.array([10.0, 30, 60, 100]), kind="count",
+                            rule="dispensed", condition_set="skane_wide")
+    assert "doak" in by_number.holdable
+    assert by_number.amount(60, "M", ["doak", "kol"]) == 121 + 30
+    elsewhere = replace(by_number, condition_set="a_list_of_somebody_elses")
+    assert elsewhere.holdable == () and elsewhere.amount(60, "M", ["doak", "kol"]) == 121 + 30

@@ -89,7 +89,7 @@ def explain(
         raise UserError("Give --age and --sex of a person, or a run folder and --centre ID.")
     held = tuple(dict.fromkeys(condition or ()))
     shown = amount_tables(amounts, model)
-    known = {name for amount_table in shown for name in amount_table.conditions}
+    known = {name for amount_table in shown for name in amount_table.holdable}
     for name in held:
         if known and name not in known:
             raise unknown_name("condition", name, sorted(known))
@@ -123,7 +123,7 @@ def _print_explanations(
     """One column per model, one row per named part, the sums at the foot; then what the models are."""
     from lakemedelsmodell.report.texts import Texts
 
-    explained = [t.explain(age, sex, [c for c in held if c in t.conditions], lang) for t in tables]
+    explained = [t.explain(age, sex, [c for c in held if c in t.holdable or not t.holdable], lang) for t in tables]
     labels = {part.name: part.label for e in explained for part in e.parts}
     parts = [{part.name: kronor(part.sek) for part in e.parts} for e in explained]
     unit, total = {"sv": ("kr per listad månad", "Summa"), "en": ("SEK per listed month", "Total")}[lang]
