@@ -49,7 +49,7 @@ def manipulate(
     from lakemedelsmodell.manipulation.play import EFFORTS
     from lakemedelsmodell.manipulation.results import manipulate as play_all
     from lakemedelsmodell.manipulation.strategies import STRATEGIES, named
-    from lakemedelsmodell.manipulation.worlds import drawn_world
+    from lakemedelsmodell.manipulation.worlds import drawn_world, style_beside
     from lakemedelsmodell.run import read_settings
     from lakemedelsmodell.simulation import load_scenario
 
@@ -65,7 +65,7 @@ def manipulate(
     check_out(folder, inputs)
     with progress_bar() as progress:
         if world is None:
-            half_year, style = read_half_year(inputs[0], progress=progress), None
+            half_year, style = read_half_year(inputs[0], progress=progress), style_beside(inputs[0])
         else:
             half_year, style = drawn_world(world, scale=scale, seed=seed, progress=progress)
         found = play_all(half_year, chosen, designs=versions, strategies=played, efforts=efforts, style=style,

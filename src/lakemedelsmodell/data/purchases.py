@@ -72,6 +72,12 @@ class Purchases:
         return replace(self, person=person)
 
 
+def no_purchases() -> Purchases:
+    """No rows at all."""
+    kinds = {"dose_dispensed": bool, "in_base": bool}
+    return Purchases(**{f.name: np.zeros(0, dtype=kinds.get(f.name, np.int64)) for f in fields(Purchases)})
+
+
 def month_of(day: np.ndarray) -> np.ndarray:
     """Calendar months since January 1970 of days since 1970-01-01."""
     return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
@@ -82,8 +88,11 @@ def gross_prices_known(half_year: HalfYear) -> bool:
 
 
 def read_purchases(half_year: HalfYear, *, persons: np.ndarray | None = None,
-                   codes: np.ndarray | None = None) -> Purchases:
-    """Everybody's purchases, or those of some ``persons`` (numbers) or ``codes`` (texts), of all days in the data."""
+                   codes: np.ndarray | None = None, money: bool = True) -> Purchases:
+    """Everybody's purchases, or those of some ``persons`` (numbers) or ``codes`` (texts), of all days in the data.
+
+    Without ``money``, as flags need them, costs are 0.
+    """
     import ibis
 
     t = half_year.dispensings
@@ -103,12 +112,15 @@ def read_purchases(half_year: HalfYear, *, persons: np.ndarray | None = None,
                  ddd=(t.ddd.fill_null(0) * 1000).round().cast("int64"),
                  gross=(gross * 100).round().cast("int64"), cost=(t.cost * 100).round().cast("int64"))
     loose = (~t.dose_dispensed & (t.packages > 0)).ifelse(1, 0)
-    t = t.group_by("person", "day", "code").agg(
-        milli_ddd=t.ddd.sum(), milli_packages=t.packages.sum(), loose=loose.max(), gross_ore=t.gross.sum(),
-        cost_ore=t.cost.sum(), base=t.in_base.ifelse(1, 0).max()).order_by("person", "day", "code")
+    sums = {"milli_ddd": t.ddd.sum(), "milli_packages": t.packages.sum(), "loose": loose.max()}
+    if money:
+        sums |= {"gross_ore": t.gross.sum(), "cost_ore": t.cost.sum(), "base": t.in_base.ifelse(1, 0).max()}
+    t = t.group_by("person", "day", "code").agg(**sums).order_by("person", "day", "code")
     found = arrays(t)
+    if not money:
+        found |= {name: np.zeros(len(found["person"]), dtype=np.int64) for name in ("gross_ore", "cost_ore", "base")}
     return Purchases(
-        **{name: found[name].astype(np.int64) for name in
+        **{name: found[name].astype(np.int64, copy=False) for name in
            ("person", "code", "day", "milli_ddd", "milli_packages", "gross_ore", "cost_ore")},
         dose_dispensed=found["loose"] == 0, in_base=found["base"] > 0)
 

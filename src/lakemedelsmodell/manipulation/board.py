@@ -14,12 +14,10 @@ from zlib import crc32
 import numpy as np
 
 from lakemedelsmodell.data.engines import arrays
-from lakemedelsmodell.data.periods import add_months
 from lakemedelsmodell.data.purchases import Purchases, monthly_marks, read_purchases
 from lakemedelsmodell.manipulation.fees import FeeState, fee_state, replayed_cost
-from lakemedelsmodell.manipulation.region import Region, Terms, day_number, month_number
+from lakemedelsmodell.manipulation.region import Region, Terms, month_number
 from lakemedelsmodell.settlement import pooled_cost
-from lakemedelsmodell.simulation.fees import staircase_fee
 from lakemedelsmodell.simulation.streams import Keyed, by_name
 
 PLAYERS = 0.1
@@ -101,8 +99,6 @@ class Board:
     key : uint32, shape (n,)
     rows : Purchases
         All their purchases; ``person`` is 0..n−1.
-    act_start, act_end : date
-        The half-year in which the centre acts; its flags pay in the half-years after.
     """
 
     def __init__(self, region: Region, share: float = PLAYERS, seed: int = 20260507):
@@ -130,12 +126,10 @@ class Board:
             self.months[:, h] = np.bincount(at[here], cohort.months[here], len(mine))
             self.cost[:, h] = np.bincount(at[here], cohort.cost[here], len(mine))
 
-        first = region.plan.fit_period.start
-        self.act_start, self.act_end = add_months(first, -6), first
         who = arrays(region.half_year.persons.order_by("person").select("person_id", "birth_month"))
         self._born = who["birth_month"][self.person].astype("datetime64[M]").astype(np.int64)
         self.key = np.array([crc32(str(p).encode()) for p in who["person_id"][self.person]], dtype=np.uint32)
-        self.age = (month_number(self.act_start) - self._born) // 12
+        self.age = (month_number(region.act_start) - self._born) // 12
         rows = read_purchases(region.half_year, persons=self.person)
         self.rows = rows.numbered(np.searchsorted(self.person, rows.person))
         self._begins = np.searchsorted(self.rows.person, np.arange(len(mine) + 1))
@@ -143,14 +137,10 @@ class Board:
     def __len__(self) -> int:
         return len(self.person)
 
-    @property
-    def act_days(self) -> tuple[int, int]:
-        return day_number(self.act_start), day_number(self.act_end)
-
     @cached_property
     def in_act(self) -> np.ndarray:
         """Which rows lie in the half-year of the act and bring packages, bool, shape (N,)."""
-        start, end = self.act_days
+        start, end = self.region.act_days
         return (self.rows.day >= start) & (self.rows.day < end) & (self.rows.milli_packages > 0)
 
     def free(self, rows: Purchases) -> np.ndarray:
@@ -168,29 +158,23 @@ class Board:
     # Flags and pay
 
     @cached_property
-    def _held(self) -> dict[Any, np.ndarray]:
+    def _held(self) -> dict[Any, list[np.ndarray]]:
         return {}
 
-    def life(self, terms: Terms) -> tuple[tuple[int, int], ...]:
-        """First month of each half-year in which an act's flags can pay, and the cohort that stands for it."""
-        starts = self.region.starts
-        later = ((starts[0], 0), (starts[1], 1)) if starts[0] != starts[1] else ((starts[1], 1),)
-        return ((month_number(self.act_start), 0), *later) if terms.design.rolling else later
-
     def held(self, terms: Terms) -> list[np.ndarray]:
-        """Flags of the board's persons without play, (n, C) per half-year of :meth:`life`."""
-        key = terms.design.name, terms.dropped
+        """Flags of the board's persons without play, (n, C) per half-year of :meth:`Region.life`."""
+        key = terms.design.model_dump_json(), terms.conditions.names
         if key not in self._held:
             self._held[key] = self.flags(terms, self.rows, len(self))
         return self._held[key]
 
     def flags(self, terms: Terms, rows: Purchases, persons: int) -> list[np.ndarray]:
-        """Flags by other rows of persons 0..m−1, (m, C) per half-year of :meth:`life`."""
+        """Flags by other rows of persons 0..m−1, (m, C) per half-year of :meth:`Region.life`."""
         if not terms.conditions.names:
-            return [np.zeros((persons, 0), dtype=bool) for _ in self.life(terms)]
+            return [np.zeros((persons, 0), dtype=bool) for _ in self.region.life(terms.design)]
         marks = monthly_marks(rows, terms.index, len(terms.conditions.conditions))
         return [self.region.held(terms.design, terms.conditions, marks, persons, start)
-                for start, _ in self.life(terms)]
+                for start, _ in self.region.life(terms.design)]
 
     def carries(self, terms: Terms) -> np.ndarray:
         """Who carries which condition in any half-year of the act's life, bool, shape (n, C)."""
@@ -202,24 +186,6 @@ class Board:
         """Places of all rows of some persons (sorted)."""
         length = self._begins[persons + 1] - self._begins[persons]
         return np.repeat(self._begins[persons] - np.cumsum(length) + length, length) + np.arange(length.sum())
-
-    def packs(self, person: np.ndarray, code: np.ndarray | int, day: np.ndarray | int, packs: np.ndarray | int
-              ) -> Purchases:
-        """So many packs of the catalogue for each person on a day; what the region pays is for the replay to find."""
-        shelf, n = self.region.catalogue, len(person)
-        code, day, packs = (np.broadcast_to(np.asarray(v, dtype=np.int64), n) for v in (code, day, packs))
-        gross = np.rint(shelf.price[code] * packs * 100).astype(np.int64)
-        return Purchases(person.astype(np.int64), code, day,
-                         np.rint(np.nan_to_num(shelf.ddd[code]) * packs * 1000).astype(np.int64), packs * 1000,
-                         np.zeros(n, dtype=bool), gross, gross, shelf.in_base[code])
-
-    def region_share(self, gross_sek: float, code: int) -> float:
-        """What the region pays of a first purchase, SEK: all of it where fees are not known or the drug is free."""
-        if not self.region.staircases or self.region.catalogue.free[code]:
-            return gross_sek
-        held = [s for s in self.region.staircases if s.valid_from <= self.act_end][-1]
-        ore = np.array([round(gross_sek * 100)])
-        return float(ore[0] - staircase_fee(held, ore)[0]) / 100
 
     def outcome(self, act: Act, terms: Terms) -> Outcome:
         """Replay the treated persons' rows: flags of every half-year, fees from the first day to the last."""
@@ -246,7 +212,7 @@ class Board:
             spent = np.bincount(local.person * 10 + by_half, base * local.in_base, len(who) * 10) / 100
             own.append(np.minimum(spent, terms.design.pool_threshold or np.inf).reshape(-1, 10).sum(axis=1))
         flags = self.flags(terms, after.numbered(np.searchsorted(who, after.person)), len(who))
-        cohorts = tuple(h for _, h in self.life(terms))
+        cohorts = tuple(h for _, h in self.region.life(terms.design))
         pay = np.stack([self.months[who, h] * (terms.add_on_pay(now) - terms.add_on_pay(then[who]))
                         for now, then, h in zip(flags, self.held(terms), cohorts, strict=True)], axis=1)
         return Outcome(self.key[who], self.player[who], pay, cohorts, change["cost"], own[1] - own[0],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -38,7 +38,12 @@ class Design(BaseModel):
     exclude_multi_use : bool
         Chemical subgroups that are also dispensed for something the list does not count do not count.
     max_return : float or None
-        Groups whose flag brings more than so many kronor per krona it costs to qualify are dropped (1: every profit).
+        No group's flag is to bring more than so many kronor per krona that qualifying costs the centre (1: no profit).
+    over_max : "drop" or "cap"
+        Groups that bring more are dropped, or their amount is cut to what is allowed.
+    qualifying_cost : "full price" or "first purchase"
+        What qualifying is taken to cost: the packs' price, or what the region pays of them for somebody who has
+        bought nothing else, after the patient's fee.
     ladders : tuple of tuples of str
         Conditions, dearest first: each yields to those before it.
     merges : mapping of str → tuple of str
@@ -74,6 +79,8 @@ class Design(BaseModel):
     lookback_months: Literal[6, 12] = 12
     exclude_multi_use: bool = False
     max_return: float | None = Field(None, gt=0)
+    over_max: Literal["drop", "cap"] = "drop"
+    qualifying_cost: Literal["full price", "first purchase"] = "full price"
     ladders: tuple[tuple[str, ...], ...] = ()
     merges: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     cap: int | None = Field(None, ge=1)
@@ -140,7 +147,8 @@ class Design(BaseModel):
     def _limited(self, c: Condition) -> Condition:
         given = {"min_dates": self.min_dates, "min_days_apart": self.min_days_apart, "min_ddd": self.min_ddd}
         kept = {t: getattr(c, t) if self.listed else None for t in THRESHOLDS}
-        return replace(c, **kept | {t: v for t, v in given.items() if v is not None}) if c.include else c
+        limits: dict[str, Any] = kept | {t: v for t, v in given.items() if v is not None}
+        return replace(c, **limits) if c.include else c
 
 
 def multi_use_codes(listed: ConditionSet, codes: Sequence[str]) -> dict[str, list[str]]:

@@ -24,5 +24,7 @@ def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = 
         found.gains.round(6).to_csv(stage / "manipulation.csv", index=False, lineterminator="\n")
         found.frontier.round(6).to_csv(stage / "frontier.csv", index=False, lineterminator="\n")
         for name, axes in (("frontier", found.plot()), ("gains", found.plot_gains())):
-            axes.figure.savefig(stage / f"{name}.svg", metadata={"Date": None})
-            plt.close(axes.figure)
+            figure = axes.get_figure(root=True)
+            assert figure is not None
+            figure.savefig(stage / f"{name}.svg", metadata={"Date": None})
+            plt.close(figure)

@@ -30,7 +30,7 @@ def dominated(loss: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """Which points another point beats in one and equals or beats in the other, bool, shape (n,)."""
     no_worse = (loss[None, :] <= loss[:, None]) & (gain[None, :] <= gain[:, None])
     better = (loss[None, :] < loss[:, None]) | (gain[None, :] < gain[:, None])
-    return (no_worse & better).any(axis=1)
+    return np.asarray((no_worse & better).any(axis=1))
 
 
 def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[str]) -> pd.DataFrame:

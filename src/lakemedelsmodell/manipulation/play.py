@@ -32,7 +32,8 @@ class Gain:
         ``one``: each of the players alone; ``tenth``: all players at once; ``all``: every centre as the players do.
     centres : number of centres that play at a time
     persons : persons treated per centre
-    half_years : for how many half-years one act lasts
+    half_years : for how many half-years one act pays, Σ_h ΔU_h / max_h ΔU_h: two where a look-back of twelve months
+        counts it in full twice, less where it fades; one where nothing is paid
     gain_sek : reimbursement gained less α × the extra cost it bears and the work
     gain_per_listed_month : the same per listed month of those half-years
     gain_in_noise_floors : that over the noise floor
@@ -51,7 +52,7 @@ class Gain:
     played_by: PlayedBy
     centres: int
     persons: float
-    half_years: int
+    half_years: float
     gain_sek: float
     gain_per_listed_month: float
     gain_in_noise_floors: float
@@ -86,15 +87,15 @@ def play(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None
 def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None, effort: float,
           played_by: PlayedBy, noise_floor: float) -> Gain:
     S = len(board.players)
-    lasts = strategy.half_years(terms)
+    lasts = 1.0 if outcome is None else lasting(outcome.pay)
     open_ = int((board.centre_months[:, 1] > 0).sum())
     n = {"one": 1, "tenth": S, "all": open_}[played_by]
     listed = float(board.centre_months[board.players, 1].mean()) * lasts
     if outcome is None:
-        zero = dict.fromkeys(("gain_sek", "gain_per_listed_month", "gain_in_noise_floors", "reimbursement_sek",
-                              "own_cost_sek", "others_lose_sek", "dead_weight_sek", "patients_pay_sek"), 0.0)
-        return Gain(strategy.name, strategy.number, terms.design.model, terms.design.name, effort, played_by, n, 0.0,
-                    lasts, **zero, return_per_krona=np.nan)
+        return Gain(strategy.name, strategy.number, terms.design.model, terms.design.name, effort, played_by, n,
+                    persons=0.0, half_years=lasts, gain_sek=0.0, gain_per_listed_month=0.0, gain_in_noise_floors=0.0,
+                    reimbursement_sek=0.0, own_cost_sek=0.0, others_lose_sek=0.0, dead_weight_sek=0.0,
+                    patients_pay_sek=0.0, return_per_krona=np.nan)
 
     kept = 1 - terms.design.review * strategy.reviewed
     treated = np.full(len(outcome.key), effort) if outcome.divisible else (
@@ -131,6 +132,12 @@ def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | Non
         dead_weight_sek=np.nan if strategy.withholds and effort > 0 else float(waste.mean()),
         patients_pay_sek=float(by_player(outcome.patients).mean()),
         return_per_krona=float(got.mean()) / spent if spent > 0 else np.nan)
+
+
+def lasting(pay: np.ndarray) -> float:
+    """Σ/max over half-years of what all acts bring, shape (n, H): what an act brings is spread over this many."""
+    by_half_year = pay.sum(axis=0).clip(min=0)
+    return float(by_half_year.sum() / by_half_year.max()) if by_half_year.max() > 0 else 1.0
 
 
 def reimbursed(board: Board, terms: Terms, half_year: int, pays: np.ndarray, played_by: PlayedBy, moved: bool

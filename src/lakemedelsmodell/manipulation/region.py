@@ -5,7 +5,7 @@ Amounts are fitted on the half-year before and frozen; play never moves them (re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -19,8 +19,15 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.engines import arrays
 from lakemedelsmodell.data.flag_kernel import CodeIndex, resolved
 from lakemedelsmodell.data.flags import build_cohort, code_summary
-from lakemedelsmodell.data.periods import Period
-from lakemedelsmodell.data.purchases import Marks, gross_prices_known, monthly_marks, read_purchases
+from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.data.purchases import (
+    Marks,
+    Purchases,
+    gross_prices_known,
+    monthly_marks,
+    no_purchases,
+    read_purchases,
+)
 from lakemedelsmodell.data.tables import HalfYear, default_period
 from lakemedelsmodell.evaluation import Plan, Settings, make_plan
 from lakemedelsmodell.manipulation.designs import Design
@@ -30,9 +37,12 @@ from lakemedelsmodell.measures.truth import ideal_net
 from lakemedelsmodell.models.base import cost_to_fit
 from lakemedelsmodell.models.least_squares import borrow_empty_cells, cells_and_add_ons, normal_equations
 from lakemedelsmodell.settlement import pooled_cost
+from lakemedelsmodell.simulation.fees import staircase_fee
 
-MAX_DROPS = 25
-"""Times amounts are fitted anew after groups have been dropped."""
+MAX_ROUNDS = 25
+"""Times amounts are fitted anew until they keep to what depends on them."""
+KRONA = 1.0
+"""Amounts are in whole kronor."""
 MIN_ROWS = 20
 """A code needs this many purchases in the data before a centre could choose its pack."""
 EPOCH = date(1970, 1, 1)
@@ -190,6 +200,21 @@ class Region:
         """First month of the fit and of the paid half-year."""
         return month_number(self.plan.fit_period.start), month_number(self.plan.period.start)
 
+    @property
+    def act_start(self) -> date:
+        """First day of the half-year in which a centre acts: its flags pay in the half-years after."""
+        return add_months(self.plan.fit_period.start, -6)
+
+    @property
+    def act_days(self) -> tuple[int, int]:
+        return day_number(self.act_start), day_number(self.plan.fit_period.start)
+
+    def life(self, design: Design) -> tuple[tuple[int, int], ...]:
+        """First month of each half-year in which an act's flags can pay, and the cohort that stands for it."""
+        starts = self.starts
+        later = ((starts[0], 0), (starts[1], 1)) if starts[0] != starts[1] else ((starts[1], 1),)
+        return ((month_number(self.act_start), 0), *later) if design.rolling else later
+
     @cached_property
     def staircases(self) -> tuple[facts.FeeStaircase, ...]:
         """The patient's fees; none where gross prices are not known and the region is taken to pay them all."""
@@ -215,7 +240,8 @@ class Region:
     def _rows(self) -> Any:
         """Purchases of every code the list, or any design of it, counts."""
         wanted = {c[:5] for c in self.listed.expand(self.codes)["atc"]}
-        return read_purchases(self.half_year, codes=np.array([c for c in self.codes if c[:5] in wanted]))
+        return read_purchases(self.half_year, codes=np.array([c for c in self.codes if c[:5] in wanted]),
+                              money=False)
 
     def marks(self, conditions: ConditionSet, index: CodeIndex) -> Marks:
         """Everybody's marks; found once for designs that count the same codes."""
@@ -261,35 +287,73 @@ class Region:
                 best = rank, Bundle(code, days, each, sek)
         return best[1] if best else None
 
+    def packs(self, person: np.ndarray, code: int, day: int, packs: int) -> Purchases:
+        """So many packs of the catalogue for each person on a day; what the region pays is for the replay to find."""
+        shelf, n = self.catalogue, len(person)
+        gross = np.full(n, round(shelf.price[code] * packs * 100))
+        return Purchases(person.astype(np.int64), np.full(n, code), np.full(n, day),
+                         np.full(n, round(np.nan_to_num(shelf.ddd[code]) * packs * 1000)), np.full(n, packs * 1000),
+                         np.zeros(n, dtype=bool), gross, gross, np.full(n, shelf.in_base[code]))
+
+    def bought(self, person: np.ndarray, bundle: Bundle) -> Purchases:
+        """The bundle for each person: in the half-year of the act, its last day a month before the end if it can."""
+        start, end = self.act_days
+        first = max(start, end - 30 - bundle.days[-1])
+        rows = no_purchases()
+        for day, packs in zip(bundle.days, bundle.packs, strict=True):
+            rows = rows.with_rows(self.packs(person, bundle.code, first + day, packs))
+        return rows
+
+    def months_paid(self, terms: Terms, name: str, bundle: Bundle) -> float:
+        """For how many months the flag of a bundle pays in full, by the rule itself."""
+        marks = monthly_marks(self.bought(np.zeros(1, dtype=np.int64), bundle), terms.index,
+                              len(terms.conditions.conditions))
+        column = terms.conditions.names.index(name)
+        return 6.0 * sum(float(self.held(terms.design, terms.conditions, marks, 1, start)[0, column])
+                         for start, _ in self.life(terms.design))
+
     # Fitting
 
     def terms(self, design: Design) -> Terms:
         """Fit the design's amounts and pay the region by them.
 
-        Groups that return too much are dropped one round after another, since what is left takes over their cost.
+        What groups may bring at most depends on φ, and what is left takes over the cost of groups that are dropped or
+        cut: so the fit is repeated until all keep to it.
         """
-        dropped: frozenset[str] = frozenset()
-        for _ in range(MAX_DROPS):
-            found = self._fitted(design, dropped)
-            over = self._profitable(found) if design.max_return is not None else set()
+        found = self._fitted(design)
+        if design.max_return is None:
+            return found
+        for _ in range(MAX_ROUNDS):
+            over = {name for name, most in self._most(found).items() if found.amount(name) > most + KRONA}
             if not over:
                 break
-            dropped |= over
+            if design.over_max == "drop":
+                found = self._fitted(design, dropped=frozenset(found.dropped) | over)
+            else:
+                found = self._fitted(design, most=self._most(found))
         return found
 
-    def _profitable(self, terms: Terms) -> set[str]:
-        """Conditions whose flag brings more than the design's multiple of what qualifying costs the centre."""
-        assert terms.design.max_return is not None
-        found = set()
+    def _most(self, terms: Terms) -> dict[str, float]:
+        """The highest amount (SEK per listed month before φ) by which a group brings no more than it may."""
+        design, most = terms.design, {}
+        assert design.max_return is not None
         for name in terms.conditions.names:
             bundle = self.bundle(terms.conditions, name)
-            brings = terms.phi[1] * terms.amount(name) * terms.design.lookback_months
-            if bundle is None or not brings:
-                continue
-            costs = self.alpha * bundle.sek * self.catalogue.in_base[bundle.code]
-            if brings > terms.design.max_return * costs:
-                found.add(name)
-        return found
+            if bundle is not None:
+                sek = bundle.sek if design.qualifying_cost == "full price" else self.first_purchase(bundle)
+                costs = self.alpha * sek * bool(self.catalogue.in_base[bundle.code])
+                months = self.months_paid(terms, name, bundle)
+                most[name] = design.max_return * costs / (terms.phi[1] * months) if months else np.inf
+        return most
+
+    def first_purchase(self, bundle: Bundle) -> float:
+        """What the region pays of a bundle for who has bought nothing else in the fee period, SEK: all where fees are
+        not known or the drug is free."""
+        if not self.staircases or self.catalogue.free[bundle.code]:
+            return bundle.sek
+        held = [s for s in self.staircases if s.valid_from <= self.plan.fit_period.start][-1]
+        ore = np.array([round(bundle.sek * 100)])
+        return float(ore[0] - staircase_fee(held, ore)[0]) / 100
 
     def held(self, design: Design, conditions: ConditionSet, marks: Marks, persons: int, start: int) -> np.ndarray:
         """How much of each reported condition persons are paid for in the half-year from month ``start``,
@@ -305,7 +369,7 @@ class Region:
 
         if design.rolling:
             months = [found(start + m - back, start + m) for m in range(6)]
-            return np.mean(np.stack(months), axis=0, dtype=np.float32)
+            return np.asarray(np.mean(np.stack(months), axis=0, dtype=np.float32))
         flags = found(start - back, start)
         if design.run_off is None:
             return flags
@@ -314,7 +378,8 @@ class Region:
         recent[late.key[late.dates > 0]] = True
         return flags * np.where(recent.reshape(persons, C)[:, reported], 1.0, design.run_off).astype(np.float32)
 
-    def _fitted(self, design: Design, dropped: frozenset[str]) -> Terms:
+    def _fitted(self, design: Design, dropped: frozenset[str] = frozenset(), most: Mapping[str, float] | None = None
+                ) -> Terms:
         conditions = design.conditions_of(self.listed, self.codes, dropped)
         index = CodeIndex.of(conditions, self.codes)
         names = conditions.names
@@ -323,38 +388,23 @@ class Region:
             held = tuple(self.held(design, conditions, marks, self.persons, start) for start in self.starts)
         else:
             held = (np.zeros((self.persons, 0), dtype=bool),) * 2
-        fitted, paid = self.cohorts
-        cost = cost_to_fit(fitted, design.pool_threshold)
-        cells, add_ons = self._amounts(held[0][fitted.person], fitted, cost, design.cap)
-        return self._settled(design, conditions, index, cells, add_ons, held, dropped)
-
-    def _amounts(self, held: np.ndarray, fitted: Cohort, cost: np.ndarray, cap: int | None
-                 ) -> tuple[np.ndarray, np.ndarray]:
-        """Whole kronor per cell and condition; with a cap the ladder is laid anew until its order stands."""
-        sums = normal_equations(fitted.cell, held, fitted.exposure, cost)
-        cells, add_ons = cells_and_add_ons(sums.xtx[0], sums.xty[0])
-        if cap is not None:
-            for _ in range(20):
-                order = np.argsort(-np.nan_to_num(add_ons), kind="stable")
-                paid = paid_columns(held, np.nan_to_num(add_ons), cap)
-                sums = normal_equations(fitted.cell, paid, fitted.exposure, cost)
-                cells, add_ons = cells_and_add_ons(sums.xtx[0], sums.xty[0])
-                if np.array_equal(order, np.argsort(-np.nan_to_num(add_ons), kind="stable")):
-                    break
-        filled = borrow_empty_cells(cells.reshape(21, 2)).reshape(-1)
-        return np.rint(np.nan_to_num(self.alpha * filled)), np.rint(np.nan_to_num(self.alpha * add_ons))
+        fitted = self.cohorts[0]
+        upper = np.array([(most or {}).get(name, np.inf) for name in names]) / self.alpha
+        cells, add_ons = _fit(held[0][fitted.person], fitted, cost_to_fit(fitted, design.pool_threshold), design.cap,
+                              upper)
+        cells = borrow_empty_cells(cells.reshape(len(facts.BAND_FROM), 2)).reshape(-1)
+        return self._settled(design, conditions, index, np.rint(np.nan_to_num(self.alpha * cells)),
+                             np.rint(self.alpha * add_ons), held, dropped)
 
     def _settled(self, design: Design, conditions: ConditionSet, index: CodeIndex, cells: np.ndarray,
                  add_ons: np.ndarray, held: tuple[np.ndarray, ...], dropped: frozenset[str]) -> Terms:
         phi, unscaled, pools, budgets = [], [], [], []
-        per_month = np.zeros(0)
         for cohort, flags in zip(self.cohorts, held, strict=True):
             per_month = cells[cohort.cell] + paid_columns(flags[cohort.person], add_ons, design.cap) @ add_ons
             pays = np.bincount(cohort.centre, cohort.exposure * per_month, cohort.n_centres)
-            pool = np.zeros(cohort.n_centres)
-            if design.pool_threshold is not None:
-                pool = self.alpha * np.bincount(cohort.centre, pooled_cost(cohort, design.pool_threshold),
-                                                cohort.n_centres)
+            excess = None if design.pool_threshold is None else pooled_cost(cohort, design.pool_threshold)
+            pool = self.alpha * (np.zeros(cohort.n_centres) if excess is None
+                                 else np.bincount(cohort.centre, excess, cohort.n_centres))
             budget = self.alpha * float(cohort.cost.sum())
             phi.append((budget - float(pool.sum())) / float(pays.sum()))
             unscaled.append(pays)
@@ -375,6 +425,42 @@ class Region:
         return Terms(design, conditions, index, cells, add_ons, tuple(phi), tuple(unscaled), tuple(pools),
                      tuple(budgets), net, r2=r2, sd=float(np.nanstd(net, ddof=1)), rmse_to_ideal=rmse,
                      dropped=tuple(sorted(dropped)))
+
+
+def _fit(held: np.ndarray, fitted: Cohort, cost: np.ndarray, cap: int | None, upper: np.ndarray
+         ) -> tuple[np.ndarray, np.ndarray]:
+    """Cost per listed month by cell, nan where nobody is listed, and add-ons between 0 and ``upper``.
+
+    With a cap on the number paid the ladder is laid anew until its order stands.
+    """
+    def solved(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sums = normal_equations(fitted.cell, columns, fitted.exposure, cost)
+        return bounded(sums.xtx[0], sums.xty[0], upper)
+
+    cells, add_ons = solved(held)
+    for _ in range(MAX_ROUNDS if cap is not None else 0):
+        order = np.argsort(-add_ons, kind="stable")
+        cells, add_ons = solved(paid_columns(held, add_ons, cap))
+        if np.array_equal(order, np.argsort(-add_ons, kind="stable")):
+            break
+    return cells, add_ons
+
+
+def bounded(xtx: np.ndarray, xty: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`cells_and_add_ons` with add-ons no higher than ``upper``, shape (C,): what is over is held there and the
+    rest solved again, since they then take over its cost. An add-on nobody carries is 0."""
+    C = len(upper)
+    at = np.zeros(C, dtype=bool)
+    while True:
+        fixed = len(xty) - C + np.flatnonzero(at)
+        left, spent = xtx.copy(), xty - xtx[:, fixed] @ upper[at]
+        left[fixed], left[:, fixed] = 0.0, 0.0
+        cells, add_ons = cells_and_add_ons(left, spent)
+        add_ons = np.where(at, upper, np.nan_to_num(add_ons))
+        over = add_ons > upper
+        if not over.any():
+            return cells, add_ons
+        at |= over
 
 
 def _meets(marks: Marks, conditions: ConditionSet, rule: str, persons: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.engines import arrays
+from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Settings
@@ -133,8 +134,8 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs: Sequence[Design] | None = None,
                strategies: Sequence[Strategy] = STRATEGIES, efforts: Sequence[float] = EFFORTS,
-               style: Mapping[str, float] | None = None, progress: Callable[[str], Any] = lambda _: None
-               ) -> Manipulation:
+               style: Mapping[str, float] | None = None, workers: int = 2,
+               progress: Callable[[str], Any] = lambda _: None) -> Manipulation:
     """Play every strategy against every design on a half-year's data, a region's own or a simulated one.
 
     Parameters
@@ -142,9 +143,12 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
     designs : the packaged ones by default; today's model and the proposal come first
     efforts : shares of those eligible who are treated, 0 to 1; 0 and the effort of the frontier are always among them
     style : person_id → expected cost of the centre's style, SEK per listed month, where a truth is known
+    workers : threads; the result is the same with any number
 
     Raises UserError for efforts that are no shares or a period the data cannot serve.
     """
+    from joblib import Parallel, delayed
+
     if bad := [e for e in efforts if not 0 <= e <= 1]:
         raise UserError(f"An effort of {bad[0]:g} is no share of those eligible. Give numbers from 0 to 1.")
     efforts = sorted({0.0, EFFORT, *efforts})
@@ -163,16 +167,22 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
     progress("reading the players' purchases")
     board = Board(region, seed=settings.seed)
 
+    progress(f"fees of {board.fees.share_found:.0%} of the players' persons are met")  # found before the threads
+
+    def played_against(t: Terms) -> list[Gain]:
+        return [gain for strategy in strategies
+                for gain in play(board, t, strategy, strategy.outcome(board, t), efforts, floor)]
+
     gains: list[Gain] = []
-    total = len(terms) * len(strategies)
-    for i, t in enumerate(terms):
-        for j, strategy in enumerate(strategies):
-            progress(f"playing: {i * len(strategies) + j + 1} of {total}")
-            gains += play(board, t, strategy, strategy.outcome(board, t), efforts, floor)
+    threads = Parallel(n_jobs=workers, backend="threading", return_as="generator")
+    for i, of_design in enumerate(threads(delayed(played_against)(t) for t in terms)):
+        progress(f"playing against design {i + 1} of {len(terms)}")
+        gains += of_design
     played = pd.DataFrame([asdict(g) for g in gains])[list(COLUMNS)]
     told = {
         "period": str(region.plan.period), "fit_period": str(region.plan.fit_period),
-        "act_period": f"{board.act_start:%Y-%m}..", "variants": list(region.plan.variants),
+        "act_period": str(Period(region.act_start, region.plan.fit_period.start)),
+        "variants": list(region.plan.variants),
         "players": len(board.players), "centres": int((board.centre_months[:, 1] > 0).sum()),
         "players_persons": len(board), "efforts": efforts, "fees_met": board.fees.share_found,
         "gross_prices_known": bool(region.staircases),

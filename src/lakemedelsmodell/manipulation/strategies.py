@@ -2,7 +2,6 @@
 
 The centre knows the amounts, the price of packs, its own rows and its own results; it picks the group or the persons
 that promise most and takes what comes. "Eligible" is who it would treat at effort 1; at effort η a share η of them.
-``half_years`` is for how many half-years one act lasts, 12 months' look-back being two.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lakemedelsmodell.data.purchases import Purchases
+from lakemedelsmodell.data.purchases import Purchases, no_purchases
 from lakemedelsmodell.manipulation.board import Act, Board, Outcome
 from lakemedelsmodell.manipulation.designs import CHEMICAL_SUBGROUP, multi_use_codes
 from lakemedelsmodell.manipulation.region import Bundle, Terms, day_number
@@ -47,20 +46,13 @@ class Strategy:
     withholds: ClassVar[bool] = False
     work_sek: float = 0.0
 
-    def half_years(self, terms: Terms) -> int:
-        """For how many half-years one act lasts."""
-        return 1
-
     def outcome(self, board: Board, terms: Terms) -> Outcome | None:
         """What treating everyone eligible changes; None where nobody is."""
         raise NotImplementedError
 
 
 class OnRows(Strategy):
-    """A strategy that changes dispensings; the flags it makes last as long as the look-back."""
-
-    def half_years(self, terms: Terms) -> int:
-        return max(1, terms.design.lookback_months // 6)
+    """A strategy that changes dispensings; the flags it makes last as long as the look-back holds them."""
 
     def act(self, board: Board, terms: Terms) -> Act | None:
         """The rows that are added, split, moved, switched or kept; None where there are none."""
@@ -73,9 +65,10 @@ class OnRows(Strategy):
 
 def margin(board: Board, terms: Terms, name: str, bundle: Bundle, *, first_purchase: bool) -> float:
     """What a new flag is expected to bring less the centre's share of what qualifies, SEK per person."""
-    pays = terms.phi[1] * terms.amount(name) * terms.design.lookback_months
-    sek = board.region_share(bundle.sek, bundle.code) if first_purchase else bundle.sek
-    return pays - board.region.alpha * sek * bool(board.region.catalogue.in_base[bundle.code])
+    region = board.region
+    pays = terms.phi[1] * terms.amount(name) * region.months_paid(terms, name, bundle)
+    sek = region.first_purchase(bundle) if first_purchase else bundle.sek
+    return pays - region.alpha * sek * bool(region.catalogue.in_base[bundle.code])
 
 
 def ranked(board: Board, terms: Terms, *, first_purchase: bool) -> list[tuple[float, str, Bundle]]:
@@ -86,21 +79,6 @@ def ranked(board: Board, terms: Terms, *, first_purchase: bool) -> list[tuple[fl
         if bundle is not None and terms.amount(name) > 0:
             found.append((margin(board, terms, name, bundle, first_purchase=first_purchase), name, bundle))
     return sorted(found, key=lambda f: (-f[0], f[1]))
-
-
-def bought(board: Board, person: np.ndarray, bundle: Bundle) -> Purchases:
-    """The bundle for each person, its last day a month before the half-year of the act ends."""
-    start, end = board.act_days
-    first = max(start, end - 30 - bundle.days[-1])
-    rows = _none()
-    for day, packs in zip(bundle.days, bundle.packs, strict=True):
-        rows = rows.with_rows(board.packs(person, bundle.code, first + day, packs))
-    return rows
-
-
-def _none() -> Purchases:
-    kinds = {"dose_dispensed": bool, "in_base": bool}
-    return Purchases(**{f.name: np.zeros(0, dtype=kinds.get(f.name, np.int64)) for f in fields(Purchases)})
 
 
 NOTHING = np.zeros(0, dtype=np.int64)
@@ -121,7 +99,7 @@ class CheapestDrug(OnRows):
     def act(self, board: Board, terms: Terms) -> Act | None:
         for _, _, bundle in ranked(board, terms, first_purchase=True)[:1]:
             person = _unflagged_adults(board, terms)
-            return Act(person, NOTHING, bought(board, person, bundle))
+            return Act(person, NOTHING, board.region.bought(person, bundle))
         return None
 
 
@@ -135,18 +113,21 @@ class StarterPack(OnRows):
 
     def act(self, board: Board, terms: Terms) -> Act | None:
         best: tuple[float, int] | None = None
-        shelf = board.region.catalogue
+        region = board.region
+        shelf = region.catalogue
         for name in terms.conditions.names:
-            for code, atc in enumerate(board.region.codes):
-                if terms.amount(name) > 0 and terms.conditions[name].matches(atc) and shelf.price[code] > 0:
-                    one = Bundle(code, (0,), (1,), float(shelf.price[code]))
-                    gain = margin(board, terms, name, one, first_purchase=True)
-                    if best is None or gain > best[0]:
-                        best = gain, code
+            packs = [(float(shelf.price[code] * shelf.in_base[code]), float(shelf.price[code]), atc, code)
+                     for code, atc in enumerate(region.codes)
+                     if terms.conditions[name].matches(atc) and shelf.price[code] > 0]
+            if packs and terms.amount(name) > 0:
+                _, price, _, code = min(packs)
+                gain = margin(board, terms, name, Bundle(code, (0,), (1,), price), first_purchase=True)
+                if best is None or gain > best[0]:
+                    best = gain, code
         if best is None:
             return None
         person = _unflagged_adults(board, terms)
-        return Act(person, NOTHING, bought(board, person, Bundle(best[1], (0,), (1,), 0.0)))
+        return Act(person, NOTHING, board.region.bought(person, Bundle(best[1], (0,), (1,), 0.0)))
 
 
 @dataclass(frozen=True)
@@ -162,7 +143,7 @@ class SplitPrescription(OnRows):
         rows, C = board.rows, len(terms.conditions.conditions)
         of_row, condition = terms.index.pairs(rows.code)
         back = day_number(board.region.plan.lookback.end) - 365
-        seen = (rows.day[of_row] >= min(back, board.act_days[0])) & (rows.milli_packages[of_row] > 0)
+        seen = (rows.day[of_row] >= min(back, board.region.act_days[0])) & (rows.milli_packages[of_row] > 0)
         key = rows.person[of_row] * C + condition
         times = np.bincount(key[seen], minlength=len(board) * C)
         single = np.unique(of_row[seen & (times[key] == 1) & board.in_act[of_row]])
@@ -194,11 +175,8 @@ class TimedAtCutOff(OnRows):
     says = "First purchases due just after the look-back ends are brought forward to its last day"
     days: int = 31
 
-    def half_years(self, terms: Terms) -> int:
-        return 1
-
     def act(self, board: Board, terms: Terms) -> Act | None:
-        rows, (_, end) = board.rows, board.act_days
+        rows, (_, end) = board.rows, board.region.act_days
         names = terms.conditions.names
         number = {c.name: i for i, c in enumerate(terms.conditions.conditions)}
         column = np.full(len(terms.conditions.conditions), -1)
@@ -208,14 +186,14 @@ class TimedAtCutOff(OnRows):
         soon &= column[condition] >= 0
         of_row, condition = of_row[soon], column[condition[soon]]
         next_flags = board.held(terms)[-2:][0]  # of the half-year that begins at the cut-off
-        due = (next_flags[rows.person[of_row], condition] == 0) & (terms.add_ons[condition] > 0)
+        due = (next_flags[rows.person[of_row], condition] < 1) & (terms.add_ons[condition] > 0)
         moved = np.unique(of_row[due])
         if not len(moved):
             return None
         early = rows.rows(moved)
         early = Purchases(**{f.name: getattr(early, f.name) for f in fields(Purchases)} | {
             "day": np.full(len(moved), end - 1)})
-        return Act(np.unique(early.person), moved, _none().with_rows(early))
+        return Act(np.unique(early.person), moved, no_purchases().with_rows(early))
 
 
 @dataclass(frozen=True)
@@ -262,9 +240,10 @@ class Substitute(OnRows):
         added = Purchases(was.person, np.full(len(was), code), was.day, was.milli_ddd, was.milli_packages,
                           was.dose_dispensed, gross, gross, np.full(len(was), shelf.in_base[code]))
         person = np.unique(was.person)
-        gain = (len(person) * terms.phi[1] * (terms.amount(new) - terms.amount(old)) * terms.design.lookback_months
+        months = 6 * len(region.life(terms.design))
+        gain = (len(person) * terms.phi[1] * (terms.amount(new) - terms.amount(old)) * months
                 - region.alpha * float((gross * added.in_base - was.gross_ore * was.in_base).sum()) / 100)
-        return gain, Act(person, switched, _none().with_rows(added))
+        return gain, Act(person, switched, no_purchases().with_rows(added))
 
 
 @dataclass(frozen=True)
@@ -276,7 +255,7 @@ class KeepFlags(OnRows):
     says = "Treatment that has ended is refilled so that the flag stays"
 
     def act(self, board: Board, terms: Terms) -> Act | None:
-        rows, (start, end) = board.rows, board.act_days
+        rows, (start, end) = board.rows, board.region.act_days
         C = len(terms.conditions.conditions)
         pays = np.array([terms.amount(c.name) > 0 for c in terms.conditions.conditions], dtype=bool)
         of_row, condition = terms.index.pairs(rows.code)
@@ -289,13 +268,16 @@ class KeepFlags(OnRows):
         last = np.full(len(board) * C, -1)
         before = day < start
         last[key[before]] = of_row[before]  # rows lie by day: the last stays
-        again = last[np.flatnonzero(lately & ~now)]
-        if not len(again):
+        ended = np.flatnonzero(lately & ~now)
+        if not len(ended):
             return None
-        added, of = _none(), terms.conditions.conditions
+        added, of = no_purchases(), terms.conditions.conditions
         dates = max([c.min_dates or 1 for c in of] + [2 if c.min_days_apart else 1 for c in of])
         apart = max(c.min_days_apart or 0 for c in of)
-        kept = rows.rows(np.unique(again))
+        again = last[ended]
+        brings = 6 * terms.phi[1] * np.array([terms.amount(c.name) for c in of])[ended % C]
+        worth = brings > board.region.alpha * dates * rows.gross_ore[again] / 100 * rows.in_base[again]
+        kept = rows.rows(np.unique(again[worth] if worth.any() else again))
         for j in range(dates):
             day = np.full(len(kept), end - 30 - apart + (apart * j // max(dates - 1, 1)))
             refill = Purchases(**{f.name: getattr(kept, f.name) for f in fields(Purchases)} | {
@@ -316,12 +298,12 @@ class StackGroups(OnRows):
     def act(self, board: Board, terms: Terms) -> Act | None:
         carries, names = board.carries(terms), terms.conditions.names
         adults = carries.any(axis=1) & (board.age >= ADULT) if len(names) else np.zeros(len(board), dtype=bool)
-        added = _none()
+        added = no_purchases()
         for gain, name, bundle in ranked(board, terms, first_purchase=False)[:self.groups]:
             above = [names.index(y) for y in terms.conditions[name].yields_to if y in names]
             without = adults & ~carries[:, [names.index(name), *above]].any(axis=1)
             if gain > 0 or not len(added):
-                added = added.with_rows(bought(board, np.flatnonzero(without), bundle))
+                added = added.with_rows(board.region.bought(np.flatnonzero(without), bundle))
         return Act(np.unique(added.person), NOTHING, added) if len(added) else None
 
 
@@ -354,7 +336,7 @@ class MultiUse(OnRows):
             return None
         was = rows.rows(switched)
         added = Purchases(**{f.name: getattr(was, f.name) for f in fields(Purchases)} | {"code": sibling[was.code]})
-        return Act(np.unique(was.person), switched, _none().with_rows(added))
+        return Act(np.unique(was.person), switched, no_purchases().with_rows(added))
 
 
 def pay_per_month(board: Board, terms: Terms, half_year: int) -> np.ndarray:
@@ -569,7 +551,7 @@ class Withhold(OnRows):
                 each = float(rows.cost_ore[gone].sum()) / len(np.unique(rows.person[gone]))
                 if best is None or each > best[0]:
                     best = each, gone
-        return Act(np.unique(rows.person[best[1]]), best[1], _none()) if best else None
+        return Act(np.unique(rows.person[best[1]]), best[1], no_purchases()) if best else None
 
 
 STRATEGIES: tuple[Strategy, ...] = (
