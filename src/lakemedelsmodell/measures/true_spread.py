@@ -322,7 +322,7 @@ class Funnel:
         return self.centres
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Net by listed months with the 95 and 99.8 % limits."""
+        """Net by how far chance alone carries a centre, short lists to the right, with the 95 and 99.8 % limits."""
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -330,11 +330,11 @@ class Funnel:
         shown = self.centres.sort_values("standard_error", ascending=False)
         for level, style in (("95", "--"), ("998", "-")):
             for side in ("low", "high"):
-                ax.plot(shown["listed_months"], shown[f"{side}_{level}"], style, color="0.6", lw=0.8)
+                ax.plot(shown["standard_error"], shown[f"{side}_{level}"], style, color="0.6", lw=0.8)
         ax.axhline(self.target, color="0.4", lw=0.8)
         for beyond, rows in shown.groupby("outside"):
-            ax.plot(rows["listed_months"], rows["net"], "o", ms=3.5, mfc=None if beyond else "none")
-        ax.set(xlabel="Listed months", ylabel="Net, SEK per listed month")
+            ax.plot(rows["standard_error"], rows["net"], "o", ms=3.5, mfc=None if beyond else "none")
+        ax.set(xlabel="Standard error by chance, SEK per listed month", ylabel="Net, SEK per listed month")
         return ax
 
 
