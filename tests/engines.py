@@ -83,6 +83,8 @@ def spark():
     from lakemedelsmodell.data.engines import open_engine
 
     session = open_engine("spark")._session
+    for key, setting in {"spark.sql.shuffle.partitions": "1", "spark.sql.codegen.wholeStage": "false"}.items():
+        session.conf.set(key, setting)  # a few rows are not worth compiling for
     yield session
     session.stop()
 
