@@ -135,7 +135,7 @@ def test_earlier_folders_must_fit_and_be_untouched(may, tiny_run, amounts, tmp_p
 
 
 def test_half_a_look_back_is_refused(tiny_run, amounts, tmp_path):
-    with pytest.raises(DataError, match=r"read from 2026-01\.\.2026-12, and 6 of these months have no dispensings, first 2026-07"):
+    with pytest.raises(DataError, match=r"2026-01\.\.2026-12, and 6 of these .* first 2026-07"):
         payment_run(amounts, tiny_run / "data", date(2027, 1, 1), tmp_path / "out")
     with pytest.raises(UserError, match="hold from 2026-01-01, not yet in 2025-12"):
         payment_run(amounts, tiny_run / "data", date(2025, 12, 1), tmp_path / "out")

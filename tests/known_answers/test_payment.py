@@ -36,7 +36,8 @@ def amounts(cell=100.0, add_ons=(50, 20, 300), kind="condition", **more) -> Amou
 def region(bought=(), persons=(("1", "K", "1960-05", None),), listings=(("1", "A", "2020-01-01", None),), **more):
     """Dispensings are (person, date, code); persons of 66 are in band 13 unless said otherwise."""
     rows = [(p, on, atc, 1, 30.0, 10.0) for p, on, atc in bought]
-    return half_year(rows or [("1", "2025-01-01", "N02BE01", 1, 30.0, 10.0)], persons=persons, listings=listings, **more)
+    rows = rows or [("1", "2025-01-01", "N02BE01", 1, 30.0, 10.0)]
+    return half_year(rows, persons=persons, listings=listings, **more)
 
 
 def paid(year, table, month=JUNE, months="snapshot") -> dict[str, int]:

@@ -107,7 +107,7 @@ def test_on_postgres(postgres_url, year, amounts, months):
 
 
 @pytest.mark.slow
-@settings(max_examples=5, derandomize=True)
+@settings(max_examples=3, derandomize=True)
 @drawn
 def test_on_spark(spark, year, amounts, months):
     table, conditions = amounts
