@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -28,7 +30,14 @@ import pandas as pd
 
 import lakemedelsmodell as lm
 from lakemedelsmodell.measures.noise import noise_floor
-from lakemedelsmodell.measures.true_spread import funnel, persistence, pitman_morgan, split_half, spread_parts, true_spread
+from lakemedelsmodell.measures.true_spread import (
+    funnel,
+    persistence,
+    pitman_morgan,
+    split_half,
+    spread_parts,
+    true_spread,
+)
 
 simulation = lm.simulate(scale=0.2, centres=100)
 half_year = simulation.half_year()
