@@ -17,7 +17,7 @@ from lakemedelsmodell.manipulation.designs import Design, read_designs
 from lakemedelsmodell.manipulation.fees import fee_state, replayed_cost
 from lakemedelsmodell.manipulation.folder import write_manipulation
 from lakemedelsmodell.manipulation.frontier import EFFORT, dominated, robustness
-from lakemedelsmodell.manipulation.play import lasting, reimbursed
+from lakemedelsmodell.manipulation.play import lasting, play, re_estimated, reimbursed
 from lakemedelsmodell.manipulation.region import Region, bounded
 from lakemedelsmodell.manipulation.results import COLUMNS, manipulate
 from lakemedelsmodell.manipulation.strategies import STRATEGIES, CheapestDrug, SplitPrescription, StarterPack
@@ -55,6 +55,21 @@ def test_identical_centres_that_all_play_gain_nothing_and_bear_the_cost(board):
     assert gain.reimbursement_sek == pytest.approx(0, abs=1e-6)
     assert gain.own_cost_sek > 0
     assert gain.gain_sek == pytest.approx(-gain.own_cost_sek)
+
+
+def test_amounts_fitted_on_play_fall_and_identical_centres_still_gain_nothing(board):
+    terms = board.region.terms(PROPOSAL)
+    outcome = CheapestDrug().outcome(board, terms)
+    cells, add_ons = re_estimated(board, terms, outcome, np.zeros(len(outcome.key), dtype=bool))
+    assert add_ons == pytest.approx(terms.add_ons, abs=0.51)  # nobody treated: the same but for whole kronor
+    assert cells[terms.cells > 0] == pytest.approx(terms.cells[terms.cells > 0], abs=0.51)
+    fallen = re_estimated(board, terms, outcome, np.ones(len(outcome.key), dtype=bool))[1]
+    raised = (outcome.flags[-1][1].sum(axis=0) > outcome.flags[-1][0].sum(axis=0))
+    assert (fallen[raised] < 0.5 * terms.add_ons[raised]).all()
+    gains = [g for g in play(board, terms, CheapestDrug(), outcome, [0.0, 1.0], 1.0) if g.amounts == "re-estimated"]
+    assert [g.played_by for g in gains] == ["all", "all"] and gains[0].gain_sek == 0
+    assert gains[1].reimbursement_sek == pytest.approx(0, abs=1e-6)
+    assert gains[1].gain_sek == pytest.approx(-gains[1].own_cost_sek)
 
 
 def test_no_effort_no_gain(found):

@@ -64,6 +64,9 @@ class Outcome:
         Persons or costs change centre: what the player gains others lose, and nothing is wasted.
     divisible : bool
         Effort is a share of each row rather than of the rows.
+    person : int64, shape (n,), or None
+        Numbers of the board, where rows changed.
+    flags : tuple of (before, after), each (n, C), by half-year; empty where no rows changed
     """
 
     key: np.ndarray
@@ -76,6 +79,8 @@ class Outcome:
     patients: np.ndarray
     moved: bool = False
     divisible: bool = False
+    person: np.ndarray | None = None
+    flags: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
 
 class Board:
@@ -216,7 +221,8 @@ class Board:
         pay = np.stack([self.months[who, h] * (terms.add_on_pay(now) - terms.add_on_pay(then[who]))
                         for now, then, h in zip(flags, self.held(terms), cohorts, strict=True)], axis=1)
         return Outcome(self.key[who], self.player[who], pay, cohorts, change["cost"], own[1] - own[0],
-                       change["gross"], change["patients"])
+                       change["gross"], change["patients"], person=who,
+                       flags=tuple((then[who], now) for then, now in zip(self.held(terms), flags, strict=True)))
 
     def moved(self, person: np.ndarray, player: np.ndarray, pay: np.ndarray, cost: np.ndarray) -> Outcome:
         """Pay before φ (SEK, shape (n,)) and cost in the paid half-year that change centre with persons."""

@@ -16,37 +16,40 @@ SHOWN, GREY, CHOSEN = "#0072b2", "#b0b0b0", "#d55e00"
 
 
 def frontier_figure(frontier: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Distance to the ideal net (or 1 − R²) across, worst gain up: down and to the left is better; dominated grey."""
+    """Distance to the ideal net (or 1 − R²) across, worst gain up: down and to the left is better; dominated grey.
+
+    Designs are numbered by their gain, worst first, and named beside the picture.
+    """
     import matplotlib.pyplot as plt
 
-    ax = plt.subplots(figsize=(8, 5.2), layout="constrained")[1] if ax is None else ax
+    ax = plt.subplots(figsize=(9, 5.4), layout="constrained")[1] if ax is None else ax
     known = frontier["rmse_to_ideal"].notna().all()
-    loss = frontier["rmse_to_ideal"] if known else 1 - frontier["r2"]
-    for x, row in zip(loss, frontier.itertuples(), strict=True):
-        colour = CHOSEN if row.recommended else GREY if row.dominated else SHOWN
-        ax.plot(x, row.worst_gain, "D" if row.recommended else "o", color=colour, ms=8 if row.recommended else 6)
-    _labels(ax, [(float(x), float(r.worst_gain), r.design.replace("_", " "),
-                  CHOSEN if r.recommended else "#707070" if r.dominated else SHOWN)
-                 for x, r in zip(loss, frontier.itertuples(), strict=True)])
+    table = frontier.assign(loss=frontier["rmse_to_ideal"] if known else 1 - frontier["r2"])
+    table = table.sort_values(["worst_gain", "loss"], ascending=False, ignore_index=True)
+    colours = [CHOSEN if r.recommended else GREY if r.dominated else SHOWN for r in table.itertuples()]
+    ax.scatter(table["loss"], table["worst_gain"], c=colours, s=[70 if r else 36 for r in table["recommended"]])
+    for x, y, numbers in _close_together(table):
+        ax.annotate(numbers, (x, y), (6, 4), textcoords="offset points", fontsize=8)
+    for i, (row, colour) in enumerate(zip(table.itertuples(), colours, strict=True)):
+        ax.text(1.02, 1 - i / max(len(table), 16), f"{i + 1}  {row.design.replace('_', ' ')}", va="top", fontsize=8,
+                color="#707070" if colour == GREY else colour, transform=ax.transAxes)
     ax.set_xlabel("RMSE to the ideal net, SEK per listed month" if known else "1 − R² out of period")
     ax.set_ylabel(f"Worst gain, SEK per listed month\n(one centre, {EFFORT:.0%} of those eligible)")
     ax.set_ylim(bottom=0)
-    ax.margins(x=0.15)
     return ax
 
 
-def _labels(ax: Axes, points: list[tuple[float, float, str, str]]) -> None:
-    """Names beside the points, moved up where they would lie on one another."""
-    ax.margins(x=0.15)
-    height = max((y for _, y, _, _ in points), default=1.0) * 0.035
-    width = (max(x for x, *_ in points) - min(x for x, *_ in points)) * 0.22 if points else 1.0
-    taken: list[tuple[float, float]] = []
-    for x, y, text, colour in sorted(points, key=lambda p: (p[1], p[0])):
-        at = y
-        while any(abs(x - a) < width and abs(at - b) < height for a, b in taken):
-            at += height
-        taken.append((x, at))
-        ax.annotate(text, (x, y), (x + width * 0.06, at), fontsize=8, color=colour, va="center")
+def _close_together(table: pd.DataFrame) -> list[tuple[float, float, str]]:
+    """Where to write the numbers of the designs: those that lie on one another share a place."""
+    wide, high = (max(float(table[c].max() - table[c].min()), 1e-9) for c in ("loss", "worst_gain"))
+    places: list[tuple[float, float, list[int]]] = []
+    for i, (x, y) in enumerate(zip(table["loss"], table["worst_gain"], strict=True), 1):
+        near = next((p for p in places if abs(p[0] - x) < 0.03 * wide and abs(p[1] - y) < 0.045 * high), None)
+        if near:
+            near[2].append(i)
+        else:
+            places.append((float(x), float(y), [i]))
+    return [(x, y, ", ".join(map(str, numbers))) for x, y, numbers in places]
 
 
 def gains_figure(gains: pd.DataFrame, designs: Sequence[str], effort: float = EFFORT, ax: Axes | None = None) -> Axes:
@@ -54,7 +57,7 @@ def gains_figure(gains: pd.DataFrame, designs: Sequence[str], effort: float = EF
     import matplotlib.pyplot as plt
     import numpy as np
 
-    shown = gains[(gains["effort"] == effort) & gains["design"].isin(designs)
+    shown = gains[(gains["effort"] == effort) & gains["design"].isin(designs) & (gains["amounts"] == "frozen")
                   & ((gains["played_by"] == "one") | (gains["strategy"] == "everyone"))]
     order = list(dict.fromkeys(shown.sort_values("number", kind="stable")["strategy"]))
     ax = plt.subplots(figsize=(8, 0.42 * len(order) + 1.2), layout="constrained")[1] if ax is None else ax

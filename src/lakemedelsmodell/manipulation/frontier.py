@@ -11,9 +11,9 @@ from lakemedelsmodell.manipulation.designs import PROPOSAL, TODAY
 from lakemedelsmodell.manipulation.region import Terms
 
 EFFORT = 0.1
-"""Effort at which designs are held against each other: one in ten of those eligible. [chosen beforehand]"""
+"""Effort at which designs are held against each other: one in ten of those eligible. [chosen before a frontier was drawn]"""
 MAY_LOSE = 0.25
-"""Share of what the proposal gains in fit over today that a defended version may give up. [chosen beforehand]"""
+"""Share of what the proposal gains in fit over today that a defended version may give up. [chosen before a frontier was drawn]"""
 
 RULE = ("Recommended is, of the designs that no other beats both in fit and in worst gain and that keep at least "
         f"{1 - MAY_LOSE:.0%} of what the proposal gains in fit over today, the one with the highest robustness; fit is "
@@ -39,7 +39,7 @@ def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[
     Parameters
     ----------
     terms : of the designs
-    gains : strategy, design, effort, played_by, gain_per_listed_month
+    gains : strategy, design, amounts, effort, played_by, gain_per_listed_month
     prescribing : strategies that act on dispensings, whose worst gain is told apart from those that act on lists
 
     Returns
@@ -49,7 +49,7 @@ def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[
         listed month, at least 0), worst_strategy, worst_prescribing_gain, worst_prescribing_strategy, robustness,
         prescribing_robustness, fit_kept (share of the proposal's gain in fit over today), dominated, recommended.
     """
-    played = gains[(gains["played_by"] == "one") & (gains["effort"] == EFFORT)]
+    played = gains[(gains["played_by"] == "one") & (gains["effort"] == EFFORT) & (gains["amounts"] == "frozen")]
     rows = []
     for t in terms:
         of = played[played["design"] == t.design.name]

@@ -8,14 +8,16 @@ alike gain nothing and lose α of the extra cost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from lakemedelsmodell.facts import BAND_FROM
 from lakemedelsmodell.manipulation.board import Board, Outcome
-from lakemedelsmodell.manipulation.region import Terms
+from lakemedelsmodell.manipulation.region import Terms, bounded
 from lakemedelsmodell.manipulation.strategies import Strategy
+from lakemedelsmodell.models.least_squares import borrow_empty_cells, normal_equations
 
 PlayedBy = Literal["one", "tenth", "all"]
 PLAYED_BY: tuple[PlayedBy, ...] = ("one", "tenth", "all")
@@ -82,6 +84,9 @@ def play(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None
     for effort in efforts:
         for played_by in sides:
             yield _gain(board, terms, strategy, outcome, effort, played_by, noise_floor)
+        if outcome is not None and outcome.person is not None and terms.design.cap is None and terms.conditions.names:
+            frozen = _gain(board, terms, strategy, outcome, effort, "all", noise_floor)
+            yield _refitted(board, terms, strategy, outcome, frozen, noise_floor)
 
 
 def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None, effort: float,
@@ -132,6 +137,52 @@ def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | Non
         dead_weight_sek=np.nan if strategy.withholds and effort > 0 else float(waste.mean()),
         patients_pay_sek=float(by_player(outcome.patients).mean()),
         return_per_krona=float(got.mean()) / spent if spent > 0 else np.nan)
+
+
+def _refitted(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome, frozen: Gain, noise_floor: float
+              ) -> Gain:
+    """The same when all play and the amounts are fitted anew on what they did: the paid half-year's ΔR alone."""
+    treated = board.drawn(strategy.name, outcome.key) < frozen.effort
+    cells, add_ons = re_estimated(board, terms, outcome, treated)
+    before, after = outcome.flags[-1]
+    assert outcome.person is not None
+    months = board.months[outcome.person, 1]
+    more = np.bincount(outcome.player, ((after.astype(float) - before) @ add_ons) * months * treated,
+                       len(board.players))
+    unscaled = terms.columns @ np.concatenate([cells, add_ons])
+    listed = board.centre_months[:, 1]
+    total = float(unscaled.sum()) + float(more.sum()) * float(listed.sum() / listed[board.players].sum())
+    shared = terms.budget[1] - float(terms.pool[1].sum())
+    got = shared * (unscaled[board.players] + more) / total - terms.phi[1] * terms.unscaled[1][board.players]
+    each = float(got.mean()) * (1.0 if frozen.effort else 0.0) - frozen.own_cost_sek
+    per_month = each / (float(listed[board.players].mean()) * frozen.half_years)
+    return replace(frozen, amounts="re-estimated", gain_sek=each, gain_per_listed_month=per_month,
+                   gain_in_noise_floors=per_month / noise_floor if noise_floor > 0 else np.nan,
+                   reimbursement_sek=each + frozen.own_cost_sek,
+                   return_per_krona=(each + frozen.own_cost_sek) / frozen.own_cost_sek
+                   if frozen.own_cost_sek > 0 else np.nan)
+
+
+def re_estimated(board: Board, terms: Terms, outcome: Outcome, treated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Amounts per cell, shape (42,), and condition, shape (C,), fitted on a region where all centres treat as the
+    players do; SEK per listed month, not rounded. Cost in the fit half-year is the untouched twin's: acts lie before.
+    """
+    assert outcome.person is not None
+    who = outcome.person[treated]
+    listed = board.centre_months[:, 0]
+    weight = float(listed.sum() / listed[board.players].sum())
+    before, after = outcome.flags[-2:][0]
+    cost = board.borne_cost(terms.design.pool_threshold)[who, 0]
+    xtx, xty = terms.sums.xtx[0].copy(), terms.sums.xty[0].copy()
+    for sign, flags in ((-1, before), (1, after)):
+        part = normal_equations(board.cell[who], flags[treated], board.months[who, 0], cost)
+        xtx += sign * weight * part.xtx[0]
+        xty += sign * weight * part.xty[0]
+    limited = terms.design.max_return is not None  # amounts that were cut stay cut
+    upper = terms.add_ons / board.region.alpha if limited else np.full(len(terms.add_ons), np.inf)
+    cells, add_ons = bounded(xtx, xty, upper)
+    cells = borrow_empty_cells(cells.reshape(len(BAND_FROM), 2)).reshape(-1)
+    return board.region.alpha * np.nan_to_num(cells), board.region.alpha * add_ons
 
 
 def lasting(pay: np.ndarray) -> float:

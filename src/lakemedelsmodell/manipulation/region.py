@@ -35,7 +35,12 @@ from lakemedelsmodell.measures.fit import fit_measures
 from lakemedelsmodell.measures.noise import noise_floor
 from lakemedelsmodell.measures.truth import ideal_net
 from lakemedelsmodell.models.base import cost_to_fit
-from lakemedelsmodell.models.least_squares import borrow_empty_cells, cells_and_add_ons, normal_equations
+from lakemedelsmodell.models.least_squares import (
+    NormalEquations,
+    borrow_empty_cells,
+    cells_and_add_ons,
+    normal_equations,
+)
 from lakemedelsmodell.settlement import pooled_cost
 from lakemedelsmodell.simulation.fees import staircase_fee
 
@@ -105,6 +110,10 @@ class Terms:
     r2, sd, rmse_to_ideal : float
         In the paid half-year, out of period; the last is nan where no truth is known.
     dropped : names of conditions dropped for what they return
+    sums : NormalEquations
+        Of the fit, before any bound or cap: what amounts are re-estimated from.
+    columns : float64, shape (K, 42 + C)
+        Months by cell and flagged months of each centre in the paid half-year.
     """
 
     design: Design
@@ -121,6 +130,8 @@ class Terms:
     sd: float
     rmse_to_ideal: float
     dropped: tuple[str, ...]
+    sums: NormalEquations
+    columns: np.ndarray
 
     def add_on_pay(self, held: np.ndarray) -> np.ndarray:
         """SEK per listed month before φ of flags, shape (n, C) → (n,)."""
@@ -390,14 +401,16 @@ class Region:
             held = (np.zeros((self.persons, 0), dtype=bool),) * 2
         fitted = self.cohorts[0]
         upper = np.array([(most or {}).get(name, np.inf) for name in names]) / self.alpha
-        cells, add_ons = _fit(held[0][fitted.person], fitted, cost_to_fit(fitted, design.pool_threshold), design.cap,
-                              upper)
+        cost = cost_to_fit(fitted, design.pool_threshold)
+        sums = normal_equations(fitted.cell, held[0][fitted.person], fitted.exposure, cost)
+        cells, add_ons = _fit(sums, held[0][fitted.person], fitted, cost, design.cap, upper)
         cells = borrow_empty_cells(cells.reshape(len(facts.BAND_FROM), 2)).reshape(-1)
         return self._settled(design, conditions, index, np.rint(np.nan_to_num(self.alpha * cells)),
-                             np.rint(self.alpha * add_ons), held, dropped)
+                             np.rint(self.alpha * add_ons), held, dropped, sums)
 
     def _settled(self, design: Design, conditions: ConditionSet, index: CodeIndex, cells: np.ndarray,
-                 add_ons: np.ndarray, held: tuple[np.ndarray, ...], dropped: frozenset[str]) -> Terms:
+                 add_ons: np.ndarray, held: tuple[np.ndarray, ...], dropped: frozenset[str],
+                 sums: NormalEquations) -> Terms:
         phi, unscaled, pools, budgets = [], [], [], []
         for cohort, flags in zip(self.cohorts, held, strict=True):
             per_month = cells[cohort.cell] + paid_columns(flags[cohort.person], add_ons, design.cap) @ add_ons
@@ -424,20 +437,28 @@ class Region:
             self._guesses[threshold] = r2, per_month / self.alpha * phi[1]
         return Terms(design, conditions, index, cells, add_ons, tuple(phi), tuple(unscaled), tuple(pools),
                      tuple(budgets), net, r2=r2, sd=float(np.nanstd(net, ddof=1)), rmse_to_ideal=rmse,
-                     dropped=tuple(sorted(dropped)))
+                     dropped=tuple(sorted(dropped)), sums=sums, columns=_columns(paid, held[1]))
 
 
-def _fit(held: np.ndarray, fitted: Cohort, cost: np.ndarray, cap: int | None, upper: np.ndarray
-         ) -> tuple[np.ndarray, np.ndarray]:
+def _columns(cohort: Cohort, held: np.ndarray) -> np.ndarray:
+    """Months by cell and flagged months per centre, (K, 42 + C)."""
+    K, months = cohort.n_centres, cohort.exposure
+    cells = np.bincount(cohort.centre * np.int64(facts.N_CELLS) + cohort.cell, months, K * facts.N_CELLS)
+    flagged = [np.bincount(cohort.centre, months * held[cohort.person, c], K) for c in range(held.shape[1])]
+    return np.column_stack([cells.reshape(K, -1), *flagged])
+
+
+def _fit(sums: NormalEquations, held: np.ndarray, fitted: Cohort, cost: np.ndarray, cap: int | None,
+         upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cost per listed month by cell, nan where nobody is listed, and add-ons between 0 and ``upper``.
 
     With a cap on the number paid the ladder is laid anew until its order stands.
     """
     def solved(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sums = normal_equations(fitted.cell, columns, fitted.exposure, cost)
-        return bounded(sums.xtx[0], sums.xty[0], upper)
+        laid = normal_equations(fitted.cell, columns, fitted.exposure, cost)
+        return bounded(laid.xtx[0], laid.xty[0], upper)
 
-    cells, add_ons = solved(held)
+    cells, add_ons = bounded(sums.xtx[0], sums.xty[0], upper)
     for _ in range(MAX_ROUNDS if cap is not None else 0):
         order = np.argsort(-add_ons, kind="stable")
         cells, add_ons = solved(paid_columns(held, add_ons, cap))
