@@ -266,7 +266,7 @@ def test_designs_are_read_and_what_is_wrong_is_named(tmp_path):
     packaged = read_designs()
     assert [d.name for d in packaged[:2]] == ["today", "proposal"]
     assert packaged[0].model == "age_sex" and packaged[1].model == "chronic"
-    assert {d.model for d in packaged[2:]} == {"chronic_defended"}
+    assert {d.model for d in packaged[2:]} == {"chronic_defended", "age_sex_pool"}
     own = tmp_path / "own.toml"
     own.write_text('[[design]]\nname = "mine"\nmin_dtes = 2\n')
     with pytest.raises(DataError, match="min_dtes"):
@@ -286,6 +286,18 @@ def test_ladders_merges_and_thresholds_shape_the_list():
     assert shaped["warfarin_heparin"].yields_to == ("doak",) and shaped["astma"].yields_to == ("kol",)
     assert {(c.min_dates, c.min_ddd, c.min_days_apart) for c in shaped.conditions} == {(3, 200, None)}
     assert design.rule == "listed" and Design(name="y").rule == "dispensed"
+
+
+def test_the_call_says_what_is_wrong(tmp_path):
+    from lakemedelsmodell.cli.manipulation import manipulate as call
+
+    rest = {"designs": None, "settings": None, "scale": 0.01, "seed": None, "out": tmp_path / "out"}
+    for data, strategies, effort, said in (("skane_2026h1", "dumb", None, "no strategy"),
+                                           ("skane_2026h1", None, "much", "no list of numbers"),
+                                           ("atlantis", None, None, "atlantis")):
+        with pytest.raises(UserError, match=said):
+            call(data=data, strategies=strategies, effort=effort, **rest)
+    assert not (tmp_path / "out").exists()
 
 
 def test_efforts_are_shares():

@@ -102,7 +102,7 @@ class Design(BaseModel):
     def model(self) -> str:
         """Name of the model it is a version of, as in results."""
         if not self.conditions:
-            return "age_sex"
+            return "age_sex" if self.pool_threshold is None else "age_sex_pool"
         plain = Design(name=self.name, says=self.says, growth_cap=self.growth_cap, borne_by=self.borne_by)
         return "chronic" if self == plain else "chronic_defended"
 

@@ -13,7 +13,7 @@ from lakemedelsmodell.manipulation.region import Terms
 EFFORT = 0.1
 """Effort at which designs are held against each other: one in ten of those eligible. [chosen before any frontier]"""
 MAY_LOSE = 0.25
-"""Share of what the proposal gains in fit over today that a defended version may give up. [chosen before any frontier]"""
+"""Share of the proposal's gain in fit over today that a defended version may give up. [chosen before any frontier]"""
 
 RULE = ("Recommended is, of the designs that no other beats both in fit and in worst gain and that keep at least "
         f"{1 - MAY_LOSE:.0%} of what the proposal gains in fit over today, the one with the highest robustness; fit is "
