@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lakemedelsmodell.conditions import PACKAGED_SETS
 from lakemedelsmodell.data.toml_files import read_checked
 from lakemedelsmodell.errors import redacted
 from lakemedelsmodell.evaluation import (
@@ -21,7 +22,7 @@ from lakemedelsmodell.evaluation import (
     quiet,
 )
 from lakemedelsmodell.evaluation.schema import RESULTS, check_results
-from lakemedelsmodell.folders import check_out, file_hashes, plain, staged, to_json, versions, write_manifest
+from lakemedelsmodell.folders import hashes_of, plain, staged, to_json, versions, write_manifest
 from lakemedelsmodell.measures.truth import Truth
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def read_settings(path: Path | None) -> Settings:
 
 
 def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: dict[str, Any], started: datetime,
-            clock: float, langs: Sequence[str], report: Report | None, progress: Progress) -> dict[str, Any]:
-    """Write everything but the data into the staged folder; the manifest comes last."""
+            settings: Settings, langs: Sequence[str], report: Report | None, progress: Progress) -> dict[str, Any]:
+    """Write everything but the data into the staged folder; the manifest comes last: all that the run was made from."""
     results = plain({"schema": evaluation.schema, "run": {"versions": versions(), **run}, **evaluation.results})
     check_results(results)
     (stage / RESULTS).write_text(to_json(results), encoding="utf-8")
@@ -69,8 +70,17 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
     if report:
         progress("writing the report")
         report(stage, langs)
-    write_manifest(stage, started, manifest)
+    asked = {"settings": settings.model_dump(mode="json") | (
+        {"source": settings.source.model_dump(mode="json")} if settings.source else {}),
+        "langs": list(langs), "report": report is not None, "directory": str(Path.cwd())}
+    write_manifest(stage, started, {"kind": run["kind"], **manifest, **asked})
     return results
+
+
+def _read_hashes(settings: Settings, *inputs: Path) -> dict[str, dict[str, str]]:
+    """Hashes of the files a run reads: its data and, where there is one, a condition list of one's own."""
+    own = [] if settings.condition_set in PACKAGED_SETS else [Path(settings.condition_set)]
+    return hashes_of([*inputs, *(path for path in own if path.is_file())])
 
 
 def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | None = None, scale: float = 1.0,
@@ -82,13 +92,13 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
 
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / scenario.name if out is None else out
-    check_out(folder)
-    simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
-    with staged(folder) as stage:
+    settings = settings or Settings()
+    hashes = _read_hashes(settings)
+    with staged(folder, hashes) as stage:
+        simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
         simulation.write(stage / "data", stage / "truth")
         progress("reading and checking the files")
         half_year = read_half_year(stage / "data")
-        settings = settings or Settings()
         truth = read_truth(half_year, stage / "truth" / "persons.parquet", settings)
         evaluation = evaluate(half_year, settings, truth=truth, progress=progress)
         (stage / "calibration.json").write_text(to_json(simulation.calibration_report()), encoding="utf-8")
@@ -96,8 +106,8 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
             stage, evaluation,
             {"kind": "simulation", "scenario": scenario.name, "scenario_title": scenario.title, "seed": simulation.seed,
              "scale": scale, "content_hash": half_year.content_hash},
-            {"scenario": scenario.model_dump(mode="json"), "seed": simulation.seed, "scale": scale, "centres": centres},
-            started, clock, langs, report, progress)
+            {"scenario": scenario.model_dump(mode="json"), "seed": simulation.seed, "scale": scale, "centres": centres,
+             "inputs": hashes}, started, settings, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)
 
 
@@ -127,16 +137,17 @@ def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | No
     # The data of a run lie in its folder, which must not be replaced by their evaluation.
     name = f"{place.parent.name}_evaluated" if place.name == "data" else place.name
     folder = Path("runs") / name if out is None else out
-    check_out(folder, [data])
-    with staged(folder) as stage:
+    settings = settings or Settings()
+    hashes = _read_hashes(settings, data)
+    with staged(folder, hashes) as stage:
         progress("reading and checking the files")
         half_year = read_half_year(data)
-        evaluation = evaluate(half_year, settings or Settings(), progress=progress)
+        evaluation = evaluate(half_year, settings, progress=progress)
         results = _finish(
             stage, evaluation,
             {"kind": "files", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
              "content_hash": half_year.content_hash},
-            {"inputs": {str(data): file_hashes(data)}}, started, clock, langs, report, progress)
+            {"data": str(data), "inputs": hashes}, started, settings, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)
 
 
@@ -153,9 +164,9 @@ def evaluate_source_run(url: str, *, reduce: Literal["cohort", "totals"] = "coho
 
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / "source" if out is None else out
-    check_out(folder)
     settings = settings or Settings()
-    with staged(folder) as stage, said_plainly(url):
+    hashes = _read_hashes(settings)
+    with staged(folder, hashes) as stage, said_plainly(url):
         progress("checking the tables where they lie")
         half_year = open_source(url, settings.source, progress=progress)
         found = (evaluate(half_year, settings, progress=progress) if reduce == "cohort" else
@@ -164,7 +175,7 @@ def evaluate_source_run(url: str, *, reduce: Literal["cohort", "totals"] = "coho
             stage, found,
             {"kind": "source" if reduce == "cohort" else "totals", "scenario": None, "scenario_title": None,
              "seed": None, "scale": None, "content_hash": half_year.content_hash},
-            {"source": redacted(url), "reduce": reduce}, started, clock, langs, report, progress)
+            {"source": redacted(url), "reduce": reduce, "inputs": hashes}, started, settings, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)
 
 
@@ -191,14 +202,14 @@ def _reduced_run(kind: str, file: Path, read: Callable[[Path], Any], evaluation:
                  progress: Progress) -> RunResult:
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / file.stem if out is None else out
-    check_out(folder, [file])
-    with staged(folder) as stage:
+    settings = settings or Settings()
+    hashes = _read_hashes(settings, file)
+    with staged(folder, hashes) as stage:
         progress(f"reading and checking the {kind}")
-        found = evaluation(read(file), settings or Settings(), progress=progress)
-        hashes = file_hashes(file)
+        found = evaluation(read(file), settings, progress=progress)
         results = _finish(
             stage, found,
             {"kind": kind, "scenario": None, "scenario_title": None, "seed": None, "scale": None,
-             "content_hash": next(iter(hashes.values()))},
-            {"inputs": hashes}, started, clock, langs, report, progress)
+             "content_hash": hashes[str(file)].get(file.name)},
+            {"data": str(file), "inputs": hashes}, started, settings, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)

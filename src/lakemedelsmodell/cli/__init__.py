@@ -5,6 +5,7 @@ mistake arrives as :class:`~lakemedelsmodell.errors.UserError` and leaves as one
 an exit code: 1, the data are bad; 2, the call is wrong.
 """
 
+import signal
 import sys
 
 from lakemedelsmodell.cli.app import app
@@ -20,16 +21,54 @@ import lakemedelsmodell.cli.extracts
 import lakemedelsmodell.cli.studies
 import lakemedelsmodell.cli.manipulation
 import lakemedelsmodell.cli.audit
+import lakemedelsmodell.cli.trust
 # isort: on
 
 
+NOTHING_CHANGED = "What was there before is unchanged."
+
+
 def main() -> None:
-    """Entry point: run the command, turn a user's mistake into one message and an exit code."""
+    """Entry point: run the command, turn a user's mistake or a fault of the machine into one message and an exit code.
+
+    Ctrl-C and a request to end are obeyed once what is half written has been cleared: exit 130 and 143.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     try:
         app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        print(f"error: {f'{error.filename}: {error.strerror}' if error.filename else error}", file=sys.stderr)
-        sys.exit(UserError.exit_code)
+    except BaseException as error:  # what is said of an interruption depends on the library it struck
+        if asked and not (isinstance(error, SystemExit) and not error.code):
+            print(f"stopped. {NOTHING_CHANGED}", file=sys.stderr)
+            sys.exit(128 + asked[0])
+        if (said := _said(error)) is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, UserError) else UserError.exit_code)
+
+
+def _said(error: BaseException) -> str | None:
+    """One message, for what is no fault of the program's."""
+    if isinstance(error, UserError):
+        return str(error)
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or (_of_duckdb(error) and kind == "OutOfMemoryException"):
+        return f"there is not enough memory. Free some, or simulate with a smaller --scale. {NOTHING_CHANGED}"
+    if isinstance(error, OSError) or (_of_duckdb(error) and kind in ("IOException", "FatalException")):
+        reason = str(error).splitlines()[0]
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{reason.rstrip('.')}. {NOTHING_CHANGED}"
+    if kind in ("TerminatedWorkerError", "BrokenProcessPool"):
+        return "a worker died, perhaps for lack of memory. Run again with fewer --workers; what was done is kept."
+    return None
+
+
+def _of_duckdb(error: BaseException) -> bool:
+    return type(error).__module__ in ("duckdb", "_duckdb")

@@ -130,6 +130,7 @@ def write_frame(frame: pd.DataFrame, out: Path) -> None:
     """Written whole or not at all; booleans in CSV are true and false."""
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
+    part.touch(mode=0o600)  # it may be of persons
     try:
         if out.suffix == ".parquet":
             frame.to_parquet(part, index=False)

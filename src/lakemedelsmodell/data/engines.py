@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from uuid import uuid4
 import numpy as np
 
 from lakemedelsmodell.errors import UserError, redacted
+from lakemedelsmodell.folders import scratch_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,10 +50,10 @@ def connect() -> tuple[Backend, Path]:
     """A fresh in-memory DuckDB behind Ibis, and its scratch folder, removed with the connection."""
     import ibis
 
-    scratch = Path(tempfile.mkdtemp(prefix="lakemedelsmodell-"))
+    scratch, remove = scratch_folder()
     connection = ibis.duckdb.connect(":memory:", memory_limit=MEMORY_LIMIT, temp_directory=str(scratch / "spill"))
     connection.raw_sql("SET enable_progress_bar = false")
-    weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
+    weakref.finalize(connection, remove)
     return connection, scratch
 
 

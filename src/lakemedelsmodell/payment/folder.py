@@ -21,7 +21,7 @@ from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import N_CELLS
-from lakemedelsmodell.folders import MANIFEST, file_hashes, to_json, versions
+from lakemedelsmodell.folders import MANIFEST, alone, file_hashes, seal, to_json, versions
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.payment.changes import OTHER_REASONS, REASONS, Changes, changes_between
 from lakemedelsmodell.payment.few import merged
@@ -358,18 +358,19 @@ def written_once(out: Path) -> Iterator[Path]:
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file. Choose a folder with --out.")
-    out.parent.mkdir(parents=True, exist_ok=True)
     stage = out.with_name(f".{out.name}.part")
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
-    try:
-        yield stage
-        if out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-        if not out.exists():
-            stage.rename(out)
-        elif not _same_payment(stage, out):
-            raise UserError(f"{out} holds something else than this payment, and a payment is never replaced. Choose "
-                            f"another folder with --out; with --previous {out} the differences are shown.")
-    finally:
+    with alone(out):
         shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(mode=0o700)
+        try:
+            yield stage
+            seal(stage)
+            if out.is_dir() and not any(out.iterdir()):
+                out.rmdir()
+            if not out.exists():
+                stage.rename(out)
+            elif not _same_payment(stage, out):
+                raise UserError(f"{out} holds something else than this payment, and a payment is never replaced. "
+                                f"Choose another folder with --out; with --previous {out} the differences are shown.")
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)

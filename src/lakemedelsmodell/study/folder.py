@@ -15,7 +15,7 @@ from typing import Any
 
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
-from lakemedelsmodell.folders import MANIFEST, to_json, versions
+from lakemedelsmodell.folders import MANIFEST, alone, seal, to_json, versions
 from lakemedelsmodell.simulation.scenario import Scenario
 from lakemedelsmodell.study.grid import Grid, GridResult, grid_tasks, run_grid
 from lakemedelsmodell.study.studies import Study, study, study_tasks, whole
@@ -53,8 +53,15 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
         grid_tasks(grid, replicates, scale)
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / ("study" if len(worlds) != 1 else f"study_{worlds[0].name}") if out is None else out
-    _check(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        _check(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        return _carried_out(worlds, grid, folder, replicates, workers, scale, rule, progress, clock, started)
+
+
+def _carried_out(worlds: Sequence[Scenario], grid: Grid | None, folder: Path, replicates: int, workers: int,
+                 scale: float, rule: Rule | None, progress: Progress, clock: float, started: datetime) -> StudyRun:
     manifest = {"kind": "study", "command": ["lakemedelsmodell", *sys.argv[1:]],
                 "started": started.isoformat(timespec="seconds"), "versions": versions()}
     whole(folder / MANIFEST, to_json({**manifest, "finished": False}))
@@ -82,6 +89,7 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
     whole(folder / MANIFEST, to_json({
         **manifest, "finished": True, "seconds": round(seconds, 2),
         "machine": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()}}))
+    seal(folder)
     return StudyRun(folder, done, mapped, seconds)
 
 

@@ -1,0 +1,43 @@
+"""``reproduce`` and ``anonymise-check``: whether a run is what it says, and whether it may be handed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lakemedelsmodell.cli.app import app, example
+from lakemedelsmodell.cli.options import progress_bar, reporter
+
+SHOWN = 20
+
+
+@app.command(epilog=example("reproduce runs/small"))
+def reproduce(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of simulate or evaluate.")],
+    out: Annotated[Path | None, typer.Option(help="Keep the new run here; else only the comparison is kept.")] = None,
+) -> None:
+    """Run a run again from its manifest and compare: 0 the same, 1 different, 2 it cannot be run.
+
+    The same versions must give the same bytes, time and place aside; other versions the same numbers to 1e-9.
+    """
+    from lakemedelsmodell.reproduce import reproduce as again
+
+    with progress_bar() as progress:
+        found = again(run, out=out, report=reporter(False), progress=progress)
+    for name, (then, now) in found.versions.items():
+        print(f"{name}: {then or 'absent'} then, {now or 'absent'} now")
+    for what in found.changed:
+        print(f"Input: {what}")
+    for difference in found.differences[:SHOWN]:
+        print(difference)
+    if len(found.differences) > SHOWN:
+        print(f"… and {len(found.differences) - SHOWN:,} more")
+    for name in found.unlike:
+        print(f"{name}: other bytes, as other versions may write them; not compared")
+    if not found.same:
+        print(f"{run}: {'not run again, its input is another' if found.changed else 'different'}.")
+        raise typer.Exit(1)
+    alike = "the same numbers" if found.versions else "the same bytes"
+    print(f"{run}: the same. {found.files - len(found.unlike)} files, {alike}.")
