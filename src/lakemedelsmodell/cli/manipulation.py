@@ -92,7 +92,7 @@ def _print(found: Manipulation) -> None:
             number(row.sd),
             number(row.worst_gain),
             number(row.worst_gain / found.noise_floor),
-            row.worst_strategy or "–",
+            row.worst_strategy if row.worst_gain > 0 else "–",
             number(row.worst_prescribing_gain),
             number(row.robustness),
             "recommended" if row.recommended else "dominated" if row.dominated else "",

@@ -98,11 +98,12 @@ class Manipulation:
         if name not in table.index:
             raise UserError(f"The design {name} was not played. Choose one of {', '.join(table.index)}.")
         row = table.loc[name]
+        worst = f"worst strategy {row['worst_strategy']}" if row["worst_gain"] > 0 else "no strategy gains"
         chosen = f"recommended: {self.recommended}" if self.recommended else "no design is recommended by the rule"
         return ManipulationFinding(
             model=str(row["model"]), non_dominated=not row["dominated"], worst_gain=float(row["worst_gain"]),
             rmse_change=float(row["rmse_to_ideal"] - table.loc[TODAY, "rmse_to_ideal"]),
-            detail=f"design {name}; worst strategy {row['worst_strategy']} at effort {EFFORT:g}; {chosen}")
+            detail=f"design {name}; {worst} at effort {EFFORT:g}; {chosen}")
 
     def to_dict(self) -> dict[str, Any]:
         """manipulation.json without versions."""
