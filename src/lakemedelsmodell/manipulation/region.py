@@ -108,7 +108,7 @@ class Terms:
     net : float64, shape (K,)
         n_k in the paid half-year, SEK per listed month.
     r2, sd, rmse_to_ideal : float
-        In the paid half-year, out of period; the last is nan where no truth is known.
+        In the paid half-year, out of period, of what is paid with the pool; the last is nan where no truth is known.
     dropped : names of conditions dropped for what they return
     sums : NormalEquations
         Of the fit, before any bound or cap: what amounts are re-estimated from.
@@ -431,7 +431,8 @@ class Region:
         rmse = np.nan
         if self.style is not None:
             rmse = float(np.sqrt(np.nanmean((net - ideal_net(self.style, months, self.alpha)) ** 2)))
-        r2 = fit_measures(paid.cost, per_month / self.alpha, paid.exposure).r2
+        brings = per_month / self.alpha + (0.0 if excess is None else excess / paid.exposure)
+        r2 = fit_measures(paid.cost, brings, paid.exposure).r2
         threshold = design.pool_threshold
         if threshold not in self._guesses or r2 > self._guesses[threshold][0]:
             self._guesses[threshold] = r2, per_month / self.alpha * phi[1]
