@@ -14,13 +14,14 @@ from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, UserError
 from lakemedelsmodell.evaluation import make_plan
-from lakemedelsmodell.settlement import settle
+from lakemedelsmodell.settlement import Prediction, settle
 from lakemedelsmodell.simulation import load_scenario, simulate
 from lakemedelsmodell.study import (
     ManipulationFinding,
     Replicate,
     judge,
     judge_results,
+    packaged_grid,
     read_grid,
     read_rule,
     replicate,
@@ -31,7 +32,7 @@ from lakemedelsmodell.study import (
 )
 from lakemedelsmodell.study.cohorts import world_cohorts
 from lakemedelsmodell.study.grid import Dimension, Grid, changed, design, sign_change
-from lakemedelsmodell.study.replicate import atc_level_2, pass_through_at_need
+from lakemedelsmodell.study.replicate import HEADLINE, atc_level_2, pass_through_at_need, payable
 from lakemedelsmodell.study.studies import judge_replicates
 
 STYLELESS = {"price_sd": 0, "volume_sd": 0, "initiation_sd": 0, "initiation_group_sd": 0}
@@ -46,6 +47,11 @@ def skane():
 @pytest.fixture(scope="module")
 def plan(skane):
     return make_plan(Period.parse("2026-01..2026-06"), False, skane.window.start, 12)
+
+
+@pytest.fixture
+def short(skane):
+    return skane.but(population={"centres": 24})
 
 
 # --- the fast route -------------------------------------------------------------------------------------------------
@@ -103,6 +109,60 @@ def test_the_result_is_the_same_with_any_number_of_threads(skane):
     one, two = (replicate(skane, 1, TINY, centres=20, others=(), workers=n) for n in (1, 2))
     assert json.dumps(one.measures) == json.dumps(two.measures)
     assert one.groups == two.groups
+
+
+# --- competitors and groups -----------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def whole(skane):
+    return replicate(skane, 1, 0.03)
+
+
+def test_a_replicate_has_every_model_and_every_group(whole):
+    assert set(whole.measures) == {
+        "flat", "age_sex_published", "age_sex", "age_sex_cni", "age_sex_pool_10k", "age_sex_pool", "age_sex_pool_50k",
+        "chronic", "chronic_defended", "chronic_nonnegative", "chronic_pool", "highest_only", "count", "boosting",
+        "chronic_atc2", "oracle", "region"}
+    assert not whole.left_out
+    assert {"drugs:5+", "dose_dispensed:yes", "moved:yes", "history:short", "prior_cost:none", "prior_cost:10",
+            "cni:most_deprived_fifth", "operator:public", "operator:private", "rural:yes", "list_size:1",
+            "list_size:4"} <= set(whole.groups)
+    # What no amounts can undo: who was dear last year is paid too little, though less so when illness is paid for.
+    dear = whole.groups["prior_cost:10"]
+    assert dear["age_sex"] < dear["chronic"] < 0
+    r2 = {model: of["r2"] for model, of in whole.measures.items() if "r2" in of}
+    assert r2["flat"] < r2["age_sex"] < r2["count"] < r2["chronic"] < r2["oracle"]
+    assert r2["boosting"] > r2["age_sex"]
+
+
+def test_without_competitors_the_headline_is_the_same(skane, whole):
+    few = replicate(skane, 1, 0.03, competitors=False)
+    assert set(few.measures) == {*HEADLINE, "chronic_atc2", "oracle", "region"}
+    for model in (*HEADLINE, "chronic_atc2", "oracle", "region"):
+        for measure, value in few.measures[model].items():
+            assert value == pytest.approx(whole.measures[model][measure], nan_ok=True), (model, measure)
+
+
+def test_a_model_that_takes_from_a_centre_is_left_out_and_counted(short, skane, plan):
+    paid = world_cohorts(simulate(skane, scale=TINY, centres=20).world, plan, ConditionSet("none", ())).paid
+    fair = Prediction("age_sex", np.full(len(paid.cost), 50.0))
+    taking = Prediction("age_sex_cni", np.where(paid.centre == 3, -1.0, 50.0))
+    settlements, left_out = payable({"age_sex": fair, "age_sex_cni": taking}, paid, 0.7)
+    assert list(settlements) == ["age_sex"]
+    assert "nothing or less for a centre" in left_out["age_sex_cni"]
+    with pytest.raises(UserError, match="nothing or less"):
+        payable({"age_sex": replace(taking, model="age_sex")}, paid, 0.7)
+
+    done = study([short], replicates=2, scale=TINY, workers=1)
+    first, second = done.replicates[short.name]
+    del second.measures["age_sex_cni"]
+    second.left_out["age_sex_cni"] = left_out["age_sex_cni"]
+    frame = done.to_frame().set_index(["model", "measure"])
+    assert frame.loc[("age_sex_cni", "sd"), "replicates"] == 1
+    assert frame.loc[("age_sex_cni", "sd"), "value"] == first.measures["age_sex_cni"]["sd"]
+    assert frame.loc[("age_sex", "sd"), "replicates"] == 2
+    assert done.to_dict()["worlds"][short.name]["left_out"] == {"age_sex_cni": 1}
+    assert "left out: age_sex_cni in 1 of 2 draws" in str(done)
 
 
 # --- style and need -------------------------------------------------------------------------------------------------
@@ -165,11 +225,6 @@ def test_the_swiss_list_says_the_same(skane, shared, tmp_path):
 
 
 # --- studies --------------------------------------------------------------------------------------------------------
-
-@pytest.fixture
-def short(skane):
-    return skane.but(population={"centres": 24})
-
 
 def test_a_finished_replicate_is_not_drawn_again(short, tmp_path, monkeypatch):
     first = study([short], replicates=2, scale=TINY, kept=tmp_path, workers=1)
@@ -365,7 +420,28 @@ def test_a_grid_maps_where_the_sign_flips(tmp_path):
     assert flips.loc[("log_sd_ratio", "volume"), "at_low"] < flips.loc[("log_sd_ratio", "volume"), "at_high"]
     assert np.isfinite(flips["effect"]).all()
     assert len(found.plot().axes) == 3 * 2
+    assert len(found.plot_map().axes) == 3
+    line = found.along("volume")
+    assert line["volume"].tolist() == [0.0, 0.3]
+    assert line["log_sd_ratio_mcse"].isna().all()  # one replicate each
+    with pytest.raises(UserError, match="volume"):
+        found.along("volumes")
     assert run_grid(grid, scale=TINY, kept=tmp_path).table.equals(found.table)
+
+
+def test_the_shipped_grid_s_results_are_of_its_points():
+    found, grid = packaged_grid(), read_grid()
+    points = design(grid)
+    assert found.table["design"].tolist() == [p["design"] for p in points]
+    for d in grid.dimension:
+        np.testing.assert_allclose(found.table[d.name], [p["values"].get(d.name, np.nan) for p in points], rtol=1e-5)
+    flips = found.flips().set_index(["measure", "dimension"])
+    assert (flips["effect_se"] > 0).all()
+    # The headline holds at any variation of illness between centres, and by lists nobody chose for their weights.
+    line = found.along("prevalence_cv")
+    assert line["prevalence_cv"].tolist() == [0.0, 0.05, 0.10, 0.15, 0.30]
+    for measure in ("log_sd_ratio", "log_sd_ratio_atc2", "log_sd_ratio_pool"):
+        assert (line[measure] < 0).all()
 
 
 # --- the model's own money ------------------------------------------------------------------------------------------

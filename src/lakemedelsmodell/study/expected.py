@@ -1,12 +1,13 @@
 """What a world is expected to give, as a table beside its file: <world>.expected.csv.
 
-``python -m lakemedelsmodell.study.expected FOLDER [WORLD…]`` draws the worlds anew and writes the tables. Do it when
-the simulator has changed on purpose; a test holds every draw to them. The default world's table is of a run of it, not
-of a study, and is not written here.
+``python -m lakemedelsmodell.study.expected FOLDER [WORLD…] [--kept FOLDER]`` draws the worlds anew and writes the
+tables. Do it when the simulator has changed on purpose; a test holds every draw to them. The default world's table is
+of a run of it, not of a study, and is not written here. Finished draws are kept in --kept and not drawn again.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from importlib import resources
 from pathlib import Path
@@ -57,12 +58,18 @@ def read_expected(world: str) -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-def main(folder: Path, worlds: list[str]) -> None:
-    for world in worlds or (w for w in shipped_scenarios() if w != DEFAULT):
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m lakemedelsmodell.study.expected", description=__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path)
+    options.add_argument("worlds", nargs="*")
+    options.add_argument("--kept", type=Path)
+    given = options.parse_args()
+    for world in given.worlds or (w for w in shipped_scenarios() if w != DEFAULT):
         print(world, file=sys.stderr, flush=True)
-        frame = pd.concat([expected(world, scale, replicates) for scale, replicates in SIZES])
-        frame.to_csv(folder / f"{world}.expected.csv", index=False, float_format="%.6g", lineterminator="\n")
+        frame = pd.concat([expected(world, scale, replicates, kept=given.kept) for scale, replicates in SIZES])
+        frame.to_csv(given.folder / f"{world}.expected.csv", index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main()

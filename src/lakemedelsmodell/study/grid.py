@@ -174,8 +174,11 @@ class GridResult:
         return figure
 
     def plot_map(self, measures: Sequence[str] = MAPPED) -> Figure:
-        """A strip per dimension, from the low to the high end of its range with the others as in the world: blue where
-        the measure is below 0, orange above, the deeper the further; a bar with its value where the sign flips."""
+        """A strip per dimension, from the low to the high end of its range with the others as in the world.
+
+        Purple where the measure is below 0, orange above, the deeper the further; a bar with its value where the sign
+        flips.
+        """
         import matplotlib.pyplot as plt
 
         dims = self.grid.dimension
@@ -190,7 +193,7 @@ class GridResult:
                 ax.imshow(np.interp(fine, line[d.name], line[measure])[None, :], aspect="auto", cmap="PuOr_r",
                           vmin=-most, vmax=most, extent=(0, 1, place + 0.4, place - 0.4))
                 row = flips.loc[(measure, d.name)]
-                for x, value, side in ((0.01, row["at_low"], "left"), (0.99, row["at_high"], "right")):
+                for x, value, side in ((0.02, row["at_low"], "left"), (0.98, row["at_high"], "right")):
                     dark = abs(value) > 0.6 * most
                     ax.text(x, place, f"{value:+.2f}", ha=side, va="center", fontsize=7, color="w" if dark else "k")
                 if np.isfinite(row["flips_at"]):

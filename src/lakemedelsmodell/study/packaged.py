@@ -1,8 +1,8 @@
 """What the shipped worlds and the shipped grid came to, as files beside them: worlds.results.json, grid.results.csv.
 
 ``python -m lakemedelsmodell.study.packaged FOLDER [--workers N] [--kept FOLDER]`` draws them anew and writes both
-(about twenty minutes of one core). Do it when the simulator, a model or the rule has changed on purpose; with --kept
-finished draws are kept there, and what was broken off goes on.
+(about a quarter of an hour of one core). Do it when the simulator, a model or the rule has changed on purpose; with
+--kept finished draws are kept there, and what was broken off goes on.
 """
 
 from __future__ import annotations
@@ -26,10 +26,8 @@ from lakemedelsmodell.verdict import read_rule
 WORLDS, GRID = "worlds.results.json", "grid.results.csv"
 SCHEMA_VERSION = 1
 SCALE = 0.1
-REPLICATES = {"skane_2026h1": 16}
-"""Draws of a world; of the others :data:`OTHER_REPLICATES`."""
-OTHER_REPLICATES = 8
-GRID_REPLICATES = 2
+REPLICATES = 8
+GRID_REPLICATES = 1
 MEASURES = ("sd", "r2", "pass_through", "rmse_to_ideal", "true_sd", "log_sd_ratio", "ci_low", "ci_high",
             "beyond_random", "rmse_change", "pass_through_change")
 """What is kept of each model, with all that it is paired with."""
@@ -39,8 +37,8 @@ def draw_worlds(*, workers: int = 2, kept: Path | None = None, progress: Progres
     """Content of worlds.results.json: every shipped world, its verdict clause by clause, and what it rests on."""
     found: dict[str, Any] = {}
     for name in shipped_scenarios():
-        done = study([load_scenario(name)], replicates=REPLICATES.get(name, OTHER_REPLICATES), scale=SCALE,
-                     workers=workers, kept=kept, progress=progress)
+        done = study([load_scenario(name)], replicates=REPLICATES, scale=SCALE, workers=workers,
+                     kept=kept, progress=progress)
         found[name] = _short(done, name)
     return {"schema": SCHEMA_VERSION, "rule": read_rule().model_dump(mode="json"), "worlds": found}
 
