@@ -178,6 +178,8 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                 "own_cost_sek",
                 "net_sek",
                 "net_sek_per_listed_month",
+                "standard_error",
+                "outside_funnel",
             ]
         )
         for m in models:
@@ -194,6 +196,8 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                         round(paid, 2),
                         round(net, 2),
                         nets[m][k],
+                        9 / math.sqrt(months[k] / 6000),
+                        k == 1,
                     ]
                 )
 
@@ -518,9 +522,15 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
             "unmatched_share_of_cost": 0.41,
         },
     }
+    if not nulls:
+        decide(results, kind, verdict)
     if kind == "simulation":
         results["models"]["age_sex_pool"] = results["models"]["age_sex"] | {"role": "competitor", "amounts": []}
     (folder / "results.json").write_text(json.dumps(results, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    if kind == "simulation" and verdict == "for":
+        (folder / "manipulation").mkdir(exist_ok=True)
+        (folder / "manipulation" / "manipulation.json").write_text(json.dumps(played()), encoding="utf-8")
 
     if kind == "simulation" and not nulls:
         published = {(s, a): x for s, a, x in tables["age_sex_published"][0]}
@@ -564,6 +574,80 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
         }
         (folder / "calibration.json").write_text(json.dumps(calibration, ensure_ascii=False), encoding="utf-8")
     return folder
+
+
+def decide(results: dict[str, Any], kind: str, verdict: str) -> None:
+    """What only a run of persons in a region tells beside the spread: the verdict, who wins, prices, phase-in."""
+    cohort, chronic = kind == "cohort", results["models"]["chronic"]
+    holds = {"for": True, "against": False, "undecided": None}[verdict]
+    high = results["contrasts"][0]["ci_high"]
+    results["verdict"] = {"rule": "2026-11", "decision": verdict, "clauses": [
+        {"name": "spread.chronic", "says": "closer", "number": high, "threshold": 0.0, "holds": holds, "detail": ""},
+        {"name": "spread.chronic_pool", "says": "closer", "number": None, "threshold": 0.0,
+         "holds": True if holds else None, "detail": ""},
+        {"name": "pass_through", "says": "style", "number": None if kind == "files" else -0.02, "threshold": -0.05,
+         "holds": holds, "detail": ""},
+        {"name": "groups", "says": "groups", "number": 4.0 if holds else 12.5, "threshold": 10.0, "holds": holds,
+         "detail": "condition:doak from its need" if cohort or verdict == "for" else "drugs:5+ from its cost"},
+        {"name": "manipulation", "says": "play", "number": None, "threshold": None, "holds": True if holds else None,
+         "detail": ""},
+        {"name": "own", "says": "a clause of one's own", "number": 1.0, "threshold": 2.0, "holds": holds,
+         "detail": ""}]}
+    if cohort:
+        return
+    results["noise"] = {"low": 1.0, "high": 1.5}
+    if verdict != "for":
+        results["truth"] = {"ideal_sd": 1.75}
+        for m, through in (("age_sex", 1.0), ("chronic", 0.7)):
+            results["models"][m] |= {"pass_through": through, "pass_through_low": through - 0.1,
+                                     "pass_through_high": through + 0.1, "rmse_to_ideal": 6.5}
+        results["contrasts"][0] |= {"pass_through_change_low": -0.5, "pass_through_change_high": -0.1}
+    results["price_style"] = {"on_net": {m: {"slope": x, "ci_low": x - 0.2, "ci_high": x + 0.2}
+                                         for m, x in (("age_sex", 1.1), ("chronic", 0.9))}}
+    results["stability"] = {"chronic": {"correlation": 0.98, "median_abs_change": 2.5, "largest_abs_change": 61.0}}
+    results["warning_kinds"].append(
+        {"kind": "negative_amounts", "values": {"model": "chronic", "cells": 7, "of": 42, "lowest": "−9"}})
+    results["credibility"] = [
+        {"condition": c[0], "persons": c[5] if c[5] > 4 else None, "add_on": c[6] / 0.7 if c[5] > 4 else None,
+         "standard_error": 9000 / c[5] if c[5] > 4 else None, "thin": c[5] < 5000} for c in CONDITIONS]
+    chronic["funnel"] = {"target": 0.0, "over_dispersion": 1.1, "tau2": 2.0, "outside": 1}
+    chronic["redistribution"] = {
+        "against": "age_sex", "sek": 21.5e6, "share_of_budget": 0.034, "gaining": 77, "losing": 103,
+        "changing_sign": 31, "largest_loss": -14.2, "largest_gain": 16.9,
+        "by_kind_of_centre": [
+            {"group": g, "centres": 30, "gaining": 12, "change_sek": x * 1e6, "change_sek_per_listed_month": x}
+            for g, x in (("operator:public", 1.5), ("operator:private", -1.5), ("rural:yes", -0.25))],
+        "by_group_of_persons": [
+            {"group": g, "persons": p, "change_sek": x * 1e6, "change_sek_per_listed_month": x}
+            for g, p, x in (("conditions:0", 951387, -28.0), ("conditions:2", 99000, 10.0),
+                            ("conditions:4+", 73882, 410.5), ("condition:doak", 48790, 380.0), ("age:60-64", 90000, 2.0))],
+    }
+    results["phase_in"] = {"from": "age_sex_published", "to": "chronic", "cap": 1.31, "rows": [
+        {"years": years, "cap": cap, "year": year, "mean_abs_change": 5.0 / years, "largest_loss": -(cap or 14 / years),
+         "largest_gain": 16.0 / years, "held_up": 40 if cap else 0}
+        for years in (1, 2, 3) for cap in (None, 1.31) for year in range(1, years + 1)]}
+    effect = {f"{k}_{when}": x for when in ("without", "with") for k, x in (
+        ("sd", 4.5), ("moved_sek", 3.2e6), ("largest_loss", -2.5), ("largest_gain", 3.5))}
+    results["repricing"] = [{"atc": "B01AF02", "price_index": 0.2, "why_sv": "apixaban blir billigare",
+                             "why_en": "apixaban becomes cheaper", "cost_before_sek": 9e8, "cost_saved_sek": 8e7,
+                             "models": {"age_sex": effect | {"add_ons": []}, "chronic": effect | {
+                                 "add_ons": [{"name": "doak", "before": 341, "after": 140}]}}}]
+
+
+def played() -> dict[str, Any]:
+    """manipulation.json of a few designs and tricks."""
+    designs = {"today": (0.0, 6.0, 2.2), "proposal": (1.0, 4.5, 44.2), "list_rules": (1.1, 4.4, 26.5),
+               "run_off": (1.05, 4.6, 17.0), "own_design": (0.9, 4.7, 30.0)}
+    return {
+        "schema": 1, "players": 18, "centres": 180, "players_persons": 140_000, "noise_floor": 1.25,
+        "recommended": "run_off", "assumed": ["Work costs nothing."],
+        "frontier": [{"design": name, "r2": 0.4, "rmse_to_ideal": rmse, "worst_gain": gain, "worst_strategy": "stack",
+                      "fit_kept": kept, "robustness": 1 - gain / 44.2, "dominated": name in ("proposal", "own_design"),
+                      "recommended": name == "run_off"} for name, (kept, rmse, gain) in designs.items()],
+        "strategies": [{"number": 7, "name": "stack"}, {"number": 14, "name": "everyone"}],
+        "gains": [{"strategy": s, "design": d, "effort": 0.1, "played_by": "one" if s == "stack" else "all",
+                   "gain_per_listed_month": gain if s == "stack" else -1.5}
+                  for s in ("stack", "everyone") for d, (_, _, gain) in designs.items()]}
 
 
 if __name__ == "__main__":

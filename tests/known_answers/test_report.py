@@ -7,20 +7,24 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from fake_run import CONDITIONS, NASTY, make
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import WARNINGS
-from lakemedelsmodell.report import LANGUAGES, figures, render_report, write_reports
+from lakemedelsmodell.report import LANGUAGES, drawing, figures, render_report, worlds, write_reports
 from lakemedelsmodell.report.contents import read_run
+from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import Numbers
 from lakemedelsmodell.report.page import Page
 from lakemedelsmodell.report.texts import all_texts
+from lakemedelsmodell.study.grid import MEASURES, Grid, GridResult
 
 NARROW, MINUS, HARD = "\u202f", "\u2212", "\u00a0"
 RUNS = {
@@ -72,6 +76,37 @@ class Reader(HTMLParser):
             self.text.append(data)
 
 
+def shipped_worlds(flips: bool = True) -> tuple[pd.DataFrame, GridResult]:
+    """Two worlds and a grid of two dimensions, in the form of those that ship."""
+    clauses = ("spread.chronic", "spread.chronic_pool", "pass_through", "groups", "manipulation")
+    verdicts = pd.DataFrame([
+        {"world": world, "title_sv": f"{world} på svenska", "title_en": f"{world} in English", "scale": 0.1, "seed": 1,
+         "replicates": draws, "rule": "2026-11", "decision": decision, "clause": clause, "number": number,
+         "holds": holds if clause in clauses[:1] else None}
+        for world, draws, decision, number, holds in (
+            ("plain", 16, "for", -0.2, True), ("gaming", 8, "against", 0.1, False), ("dull", 8, "undecided", 0.0, None))
+        for clause in clauses])
+    dimensions = ({"name": "tail", "path": "prescribing.tail", "low": 0.5, "high": 1.5, "unit": "factor"},
+                  {"name": "moves", "path": "population.move_per_1000", "low": 0.0, "high": 3.0, "unit": "times"})
+    rows = [{"design": "one_at_a_time", "varied": d["name"], d["name"]: x, "rmse_change": y, "replicates": 2,
+             "scale": 0.1}
+            for d, change in zip(dimensions, ((-3.0, 1.0 if flips else -1.0), (-2.0, -1.0)), strict=True)
+            for x, y in zip((d["low"], d["high"]), change, strict=True)]
+    table = pd.DataFrame(rows)
+    for measure in MEASURES:
+        table[measure] = table.get(measure, -1.0)
+        table[f"{measure}_mcse"] = 0.1
+    return verdicts, GridResult(Grid(world="skane_2026h1", points=0, dimension=dimensions), table)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worlds() -> Iterator[None]:
+    """Results that do not move when the packaged worlds are drawn anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worlds, "packaged", shipped_worlds)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: make(tmp_path_factory.mktemp(name), *run) for name, run in RUNS.items()}
@@ -84,7 +119,7 @@ def pages(folders: dict[str, Path]) -> dict[tuple[str, str], str]:
     for name, folder in folders.items():
         with pytest.MonkeyPatch.context() as patch:
             if name not in ("for", "undecided"):
-                patch.setattr(figures, "drawn", lambda *_: "")
+                patch.setattr(drawing, "drawn", lambda *_: "")
             found |= {(name, lang): render_report(folder, lang) for lang in LANGUAGES}
     return found
 
@@ -110,7 +145,9 @@ def test_every_page_is_whole_and_stands_alone(pages: dict[tuple[str, str], str],
     assert html.startswith("<!DOCTYPE html>") and f'<html lang="{lang}">' in html
     assert [ident for ident, n in page.ids.items() if n > 1] == []
     assert page.targets <= set(page.ids)
-    assert all(link.startswith("#") and link[1:] in page.ids for link in page.links)
+    beside = set() if run == "cohort" else {f"page.{lang}.html"}
+    assert {link for link in page.links if not link.startswith("#")} == beside  # one file, and what lies beside it
+    assert all(link[1:] in page.ids for link in page.links if link.startswith("#"))
     assert not re.search(r"https?:|@import|url\((?!#)|<script|<link|<img", html)
     said = plain(html)
     assert not re.search(r"\{\w*\}|\bNone\b|\bnan\b|\binf\b|Undefined|_cohort", said.replace(NASTY, ""))
@@ -128,14 +165,15 @@ def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
     assert sv.keys() == en.keys()
 
     def blanks(text: Any) -> set[str]:
-        return set(re.findall(r"\{(\w+)\}", text)) if isinstance(text, str) else set()
+        found = re.findall(r"\{(\w+)\}", text) if isinstance(text, str) else []
+        return {re.sub("_(sv|en)$", "", blank) for blank in found}  # lists of names are given in either language
 
     assert [key for key in sv if blanks(sv[key]) != blanks(en[key])] == []
     assert [key for key in sv if not sv[key]] == []
 
 
 def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "drawn", lambda *_: "")
+    monkeypatch.setattr(drawing, "drawn", lambda *_: "")
     used: set[str] = set()
     odd = dict(folders)
     variants = {  # what the fake runs do not show by themselves
@@ -158,6 +196,7 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
         edit(
             odd[f"c{k}"],
             {
+                "verdict": None,
                 "beside": [
                     {
                         "period": {"start": "2026-01-01", "end": "2026-03-01"},
@@ -186,19 +225,36 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     calibration["table"] = [cell | {"equal": True} for cell in calibration["table"]]
     (calibrated / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
     odd |= {"calibrated": calibrated, "cohort for": make(tmp_path / "cohort", "cohort", "for", 5)}
+    for kind in ("files", "cohort"):
+        for fell in ("for", "against", "undecided"):
+            odd[f"{kind} {fell}"] = make(tmp_path / f"{kind}-{fell}", kind, fell, 5)
+            odd[f"{kind} {fell} unjudged"] = make(tmp_path / f"{kind}-{fell}-unjudged", kind, fell, 5)
+            edit(odd[f"{kind} {fell} unjudged"], {"verdict": None})
+    for outcome in (None, False):
+        odd[f"all {outcome}"] = whole = make(tmp_path / f"all-{outcome}", "simulation", "for", 5)
+        found = json.loads((whole / "results.json").read_text(encoding="utf-8"))["verdict"]
+        found |= {"decision": "undecided", "clauses": [c | {"holds": outcome} for c in found["clauses"]]}
+        edit(whole, {"verdict": found})
+        play = whole / "manipulation" / "manipulation.json"
+        told = json.loads(play.read_text(encoding="utf-8"))
+        told |= {"recommended": None, "frontier": [d | {"rmse_to_ideal": None} for d in told["frontier"]]}
+        play.write_text(json.dumps(told), encoding="utf-8")
     odd["one"] = bare = make(tmp_path / "one", "files", "nulls", 1)  # no add-ons, amounts without a date
     rows = (bare / "amounts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     rows = [r.replace("2026-01-01", "") for r in rows if ",condition," not in r]
     (bare / "amounts.csv").write_text("".join([*rows, "chronic,age_sex,00-04,K,0,4,-8,,\n"]), encoding="utf-8")
-    for folder in odd.values():
+    for name, folder in odd.items():
+        monkeypatch.setattr(worlds, "packaged", {"lone": lambda: None, "january": partial(shipped_worlds, False)}.get(
+            name, shipped_worlds))
         page = Page(read_run(folder), "sv")
         page.head()["scroll"](caption=""), page.answer(), page.sections()
         used |= page.text.used
     # By names that come from the run.
-    looked_up = ("models.", "warnings.", "left_out.", "coverage.", "settings_names.", "settings_values.")
+    looked_up = ("models.", "warnings.", "left_out.", "coverage.", "settings_names.", "settings_values.", "designs.",
+                 "strategies.", "dimensions.")
     idle = {key for key in all_texts("sv") if key not in used and not key.startswith(looked_up)}
     # A cohort run never draws these words, but each kind of run has the same ones.
-    assert {key for key in idle if not key.startswith(("files.", "cohort.", "simulation."))} == set()
+    assert sorted(key for key in idle if not key.startswith(("files.", "cohort.", "simulation."))) == []
 
 
 def edit(folder: Path, change: dict[str, Any]) -> None:
@@ -240,7 +296,7 @@ def edit(folder: Path, change: dict[str, Any]) -> None:
 )
 def test_the_answer_falls_as_its_interval_falls(pages: dict[tuple[str, str], str], run: str, sv: str, en: str) -> None:
     for lang, pattern in (("sv", sv), ("en", en)):
-        sentence = re.search(r'<p class="sentence">(.*?)</p>', pages[run, lang])
+        sentence = re.search(r'<span class="sentence">(.*?)</span>', pages[run, lang])
         assert sentence and re.search(pattern, plain(sentence[0])), plain(sentence[0]) if sentence else None
 
 
@@ -251,7 +307,7 @@ def test_what_kind_of_data_is_said_first(pages: dict[tuple[str, str], str]) -> N
         ("files", "Inlästa filer."),
     ):
         said = plain(pages[run, "sv"])
-        assert said.index(words) < said.index("Svaret")
+        assert said.index(words) < said.index("Sammanfattning")
 
 
 @pytest.mark.parametrize(
@@ -326,7 +382,7 @@ def test_nothing_about_fewer_than_five_persons(pages: dict[tuple[str, str], str]
 def test_an_age_band_of_few_persons_keeps_its_amounts_to_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(figures, "drawn", lambda *_: "")
+    monkeypatch.setattr(drawing, "drawn", lambda *_: "")
     folder = make(tmp_path, "files", "for", 5)
     models = json.loads((folder / "results.json").read_text(encoding="utf-8"))["models"]
     for m in models:
@@ -354,7 +410,7 @@ def test_every_warning_of_an_evaluation_is_said_in_both_languages() -> None:
 
 def test_warnings_stand_at_the_top_and_known_ones_in_swedish(pages: dict[tuple[str, str], str]) -> None:
     html = pages["files", "sv"]
-    assert html.index("Perioden 2026-01..2026-06 är inte komplett i data") < html.index('id="answer"')
+    assert html.index("Perioden 2026-01..2026-06 är inte komplett i data") < html.index("<nav")
     assert '<li lang="en">Something only the program knows of.</li>' in html
 
 
@@ -379,7 +435,7 @@ def paths_of(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 @pytest.mark.parametrize("file", ["results.json", "calibration.json"])
 def test_any_part_may_be_null_or_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
-    monkeypatch.setattr(figures, "drawn", lambda *_: "")
+    monkeypatch.setattr(drawing, "drawn", lambda *_: "")
     folder = make(tmp_path, "simulation", "for", 4)
     whole = (folder / file).read_text(encoding="utf-8")
     for n, path in enumerate(p for p in paths_of(json.loads(whole)) if p != ("schema",)):
@@ -402,7 +458,7 @@ def test_any_number_of_centres(tmp_path: Path, centres: int) -> None:
 
 
 def test_a_figure_shows_every_centre_and_a_shared_zero() -> None:
-    words = figures.Words(number=Numbers("sv").number, value="Netto", today="i dag", proposal="förslaget")
+    words = Words(number=Numbers("sv").number, value="Netto", today="i dag", proposal="förslaget")
     from matplotlib.figure import Figure
 
     ax = figures.centre_nets(range(-90, 90), [x / 2 for x in range(-90, 90)], words, ax=Figure().subplots())
@@ -485,7 +541,7 @@ def test_a_band_of_persons_nobody_may_be_told_of_has_no_amount(folders: dict[str
 def test_groups_lie_where_their_numbers_say() -> None:
     from matplotlib.figure import Figure
 
-    words = figures.Words(Numbers("en").number, value="SEK", today="today", proposal="proposal")
+    words = Words(Numbers("en").number, value="SEK", today="today", proposal="proposal")
     values = {"today": [[-170, -180, -160], [1, 0, 2]], "proposal": [[-20, -30, -10], [None, None, None]]}
     (ax,) = figures.group_gaps([("Persons", ["Five drugs", "Moved"], values)], words, Figure(figsize=(7, 3)))
     today, proposal = (ax.collections[k].get_offsets() for k in (1, 3))
@@ -497,7 +553,7 @@ def test_groups_lie_where_their_numbers_say() -> None:
 def test_deciles_show_predicted_less_actual() -> None:
     from matplotlib.figure import Figure
 
-    words = figures.Words(Numbers("en").number, value="SEK", rank="tenth", today="today", proposal="proposal")
+    words = Words(Numbers("en").number, value="SEK", rank="tenth", today="today", proposal="proposal")
     points = {"today": [[1, 12, 10, 1.2, 1.1, 1.3]], "proposal": [[10, 90, 100, 0.9, 0.8, 1.0]]}
     ax = figures.decile_gaps(points, words, ax=Figure().subplots())
     assert [float(ax.collections[k].get_offsets()[0, 1]) for k in (1, 3)] == [2, -10]
@@ -508,7 +564,7 @@ def test_deciles_show_predicted_less_actual() -> None:
 def test_ticks_keep_the_decimals_their_step_needs() -> None:
     from matplotlib.figure import Figure
 
-    words = figures.Words(Numbers("en").number, value="SEK", today="today", proposal="proposal")
+    words = Words(Numbers("en").number, value="SEK", today="today", proposal="proposal")
     values = {"today": [[-10, -12, -6]], "proposal": [[5, 4, 6]]}
     figure = Figure(figsize=(7, 2))
     (ax,) = figures.group_gaps([("", ["One"], values)], words, figure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +29,11 @@ def render_report(folder: str | Path, lang: str) -> str:
     page = Page(read_run(folder), lang)
     environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("report.html").render(
+    html = environment.get_template("report.html").render(
         lang=lang, head=page.head(), answer=page.answer(), sections=page.sections())
+    present = set(re.findall(r'\bid="([^"]+)"', html))
+    # The words of a link to a section that this run does not have stand alone.
+    return re.sub(r'<a href="#([^"]+)">(.*?)</a>', lambda a: a[0] if a[1] in present else a[2], html)
 
 
 def write_reports(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:

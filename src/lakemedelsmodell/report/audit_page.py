@@ -15,7 +15,7 @@ from lakemedelsmodell.folders import to_json
 from lakemedelsmodell.manipulation.audit import LOOK_AT, TESTS, WINDOW_MONTHS, Audit
 from lakemedelsmodell.manipulation.detection import ENOUGH_CENTRES
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
-from lakemedelsmodell.report import figures
+from lakemedelsmodell.report import drawing
 from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table, columns
 from lakemedelsmodell.report.numbers import DASH, Numbers
 from lakemedelsmodell.report.texts import LANGUAGES, texts_of
@@ -128,12 +128,12 @@ class _Page:
         a, section = self.audit, Section("picture", self.plain("picture_head"))
         f, q = a.funnels[TABLE_TEST], a.q[TESTS.index(TABLE_TEST)]
         shown = ~np.isnan(q) & (f.observed >= FEWEST_PERSONS)
-        words = figures.Words(self.number.number, value=self.plain("picture_y"), rank=self.plain("picture_x"),
+        words = drawing.Words(self.number.number, value=self.plain("picture_y"), rank=self.plain("picture_x"),
                               today=self.plain("picture_other"), proposal=self.plain("picture_found"))
         draw = partial(_excess, f.expected[shown], f.z[shown], q[shown] <= a.level, words)
         section.add("figure", Figure(
-            "excess", figures.drawn(lambda g: draw(g.subplots()), (7.4, 4.2), f"excess-{self.lang}-w"),
-            figures.drawn(lambda g: draw(g.subplots()), (3.7, 3.8), f"excess-{self.lang}-n"),
+            "excess", drawing.drawn(lambda g: draw(g.subplots()), (7.4, 4.2), f"excess-{self.lang}-w"),
+            drawing.drawn(lambda g: draw(g.subplots()), (3.7, 3.8), f"excess-{self.lang}-n"),
             self.plain("picture_caption"), self.plain("picture_alt", cells=self.number.number(int(shown.sum())))))
         return section
 
@@ -161,15 +161,15 @@ class _Page:
         return section
 
 
-def _excess(expected: np.ndarray, z: np.ndarray, found: np.ndarray, words: figures.Words, ax: Any) -> Any:
+def _excess(expected: np.ndarray, z: np.ndarray, found: np.ndarray, words: drawing.Words, ax: Any) -> Any:
     """Standardised excess against the expected number, those found filled; draws on ``ax`` and returns it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     for height, style in ((0, "-"), (2, ":"), (-2, ":")):
-        ax.axhline(height, color=figures.INK, lw=0.9, ls=style)
-    ax.scatter(expected[~found], z[~found], s=10, facecolors="none", edgecolors=figures.OTHER_COLOUR, linewidths=0.6,
+        ax.axhline(height, color=drawing.INK, lw=0.9, ls=style)
+    ax.scatter(expected[~found], z[~found], s=10, facecolors="none", edgecolors=drawing.OTHER_COLOUR, linewidths=0.6,
                alpha=0.6, label=words.today)
-    ax.scatter(expected[found], z[found], s=34, color=figures.TODAY_COLOUR, label=words.proposal, zorder=3)
+    ax.scatter(expected[found], z[found], s=34, color=drawing.TODAY_COLOUR, label=words.proposal, zorder=3)
     ax.set(xscale="log", xlabel=words.rank, ylabel=words.value)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value, 0 if value >= 1 else 1)))

@@ -79,6 +79,16 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Card:
+    """A goal or a clause: its name, how it stands (``holds``, ``fails`` or ``open``) in words, and what tells."""
+
+    head: str
+    state: str
+    tag: str
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Section:
     """A heading with what stands under it; ``blocks`` are (kind, content) in reading order."""
 
@@ -91,5 +101,9 @@ class Section:
         self.blocks.extend(("p", text) for text in texts)
 
     def add(self, kind: str, content: object) -> None:
-        """Add a ``note``, ``h3``, ``list``, ``english`` list, ``glossary``, ``figure``, ``table`` or ``details``."""
+        """Add a ``note``, ``h3``, ``list``, ``english`` list, ``glossary``, ``figure``, ``table`` or ``cards``."""
         self.blocks.append((kind, content))
+
+    def fold(self, summary: object, *blocks: tuple[str, Any]) -> None:
+        """Add blocks that a reader opens; on paper they are left out."""
+        self.blocks.append(("details", (summary, blocks)))

@@ -62,6 +62,10 @@ class CentreNet:
     proposal: float
     today_sek: float
     proposal_sek: float
+    error: float = math.nan
+    """Standard error of the proposal's net: how much chance is in it, SEK per listed month."""
+    outside: bool = False
+    """Whether the proposal's net lies beyond the 99.8 % limits of the funnel."""
 
 
 def _number(text: str | None) -> float:
@@ -73,12 +77,14 @@ def _number(text: str | None) -> float:
 
 @dataclass(frozen=True)
 class Contents:
-    """A run folder's results.json, centres.csv, amounts.csv and, where there is one, calibration.json."""
+    """A run folder's results.json, centres.csv and amounts.csv; calibration and manipulation where there are."""
 
     results: Gaps
     centre_rows: tuple[dict[str, str], ...]
     amount_rows: tuple[dict[str, str], ...]
     calibration: Gaps
+    manipulation: Gaps
+    """What play came to on these data (manipulation.json); empty where nobody has played."""
 
     @property
     def kind(self) -> str:
@@ -131,7 +137,8 @@ class Contents:
             centre = CentreNet(
                 centre_id, row.get("name") or centre_id, _number(row.get("listed_months")),
                 _number(row.get("net_sek_per_listed_month")), _number(other.get("net_sek_per_listed_month")),
-                _number(row.get("net_sek")), _number(other.get("net_sek")))
+                _number(row.get("net_sek")), _number(other.get("net_sek")), _number(other.get("standard_error")),
+                other.get("outside_funnel") == "True")
             if math.isnan(centre.today) or math.isnan(centre.proposal) or not centre.listed_months >= least:
                 hidden += 1
             else:
@@ -192,10 +199,21 @@ def read_run(folder: str | Path) -> Contents:
     if results.get("schema") != 1:
         raise UserError(f"{folder / 'results.json'} has schema {results.get('schema')}; this version reads schema 1. "
                         "Run it again.")
-    calibration = folder / "calibration.json"
     return Contents(
         results=Gaps(results),
         centre_rows=_rows(folder / "centres.csv"),
         amount_rows=_rows(folder / "amounts.csv"),
-        calibration=Gaps(json.loads(calibration.read_text(encoding="utf-8")) if calibration.is_file() else None),
+        calibration=_json(folder / "calibration.json"),
+        manipulation=next((found for place in _played(folder) if (found := _json(place))), Gaps(None)),
     )
+
+
+def _played(folder: Path) -> tuple[Path, ...]:
+    """Where ``manipulate`` may have put what it found on the run's data: in the run folder, or beside it."""
+    beside = folder.resolve()
+    return (folder / "manipulation" / "manipulation.json", beside.with_name(f"{beside.name}_manipulated") /
+            "manipulation.json")
+
+
+def _json(path: Path) -> Gaps:
+    return Gaps(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None)

@@ -1,4 +1,4 @@
-"""The figures of the report. Each function draws on an Axes and returns it; ``svg`` turns a figure into text.
+"""The figures of the report. Each function draws on an Axes and returns it.
 
 Today's model is always amber and hollow, the proposal blue and filled: told apart by eyes that do not see
 colours and in greyscale print.
@@ -6,90 +6,32 @@ colours and in greyscale print.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import as_file, files
-from io import StringIO
+from collections.abc import Mapping, Sequence
 from textwrap import fill as wrapped
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lakemedelsmodell.report.drawing import (
+    BAND_COLOUR,
+    INK,
+    OTHER_COLOUR,
+    PROPOSAL_COLOUR,
+    TODAY_COLOUR,
+    Words,
+    axes_of,
+    cut,
+    legend_above,
+    narrow,
+    ticks,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TODAY_COLOUR, PROPOSAL_COLOUR, OTHER_COLOUR, INK, BAND_COLOUR = "#b5500c", "#1b5e9b", "#5d6875", "#1d2733", "#e6ecf2"
 NAMED_CENTRES = 40
 """Up to so many centres are written by name; above, centres are ranks along an axis."""
-
-
-@dataclass(frozen=True)
-class Words:
-    """What a figure says, in one language; ``number(value, decimals)`` writes its ticks."""
-
-    number: Callable[..., str]
-    value: str
-    today: str = ""
-    proposal: str = ""
-    rank: str = ""
-    band: str = ""
-    spread: str = ""
-
-
-def drawn(draw: Callable[[Figure], object], size: tuple[float, float], ident: str) -> str:
-    """Draw on a new figure of the house style, ``size`` in inches, and return it as inline SVG."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    with as_file(files("lakemedelsmodell.report") / "style.mplstyle") as style, matplotlib.style.context(style):
-        figure = Figure(figsize=size)
-        draw(figure)
-        out = StringIO()
-        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return inline_svg(out.getvalue(), ident)
-
-
-def inline_svg(text: str, ident: str) -> str:
-    """matplotlib's SVG as part of an HTML page: ids made unique by ``ident``, size left to the page, fonts too."""
-    text = text[text.index("<svg"):]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' (xmlns(:\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
-    opening = text[:text.index(">")]
-    text = re.sub(r' (width|height)="[^"]*"', "", opening) + text[len(opening):]
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{ident}-\1"', text)
-    text = re.sub(r'href="#([^"]+)"', rf'href="#{ident}-\1"', text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{ident}-\1)", text)
-    text = re.sub(r"(font: [^\";]*?px) [^\";]*", r"\1 sans-serif", text)
-    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1).strip()
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        ax = plt.subplots()[1]
-    return ax
-
-
-def _legend_above(ax: Axes) -> None:
-    """Above the whole figure, so that a narrow one with long names keeps its width for the data."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", handletextpad=0.3)
-
-
-def _ticks(axis: Any, words: Words) -> None:
-    """Tick labels in the reader's language, with as many decimals as the step needs."""
-    from matplotlib.ticker import FuncFormatter
-
-    def label(value: float, _position: int | None = None) -> str:
-        places = axis.get_majorticklocs()
-        step = abs(places[1] - places[0]) if len(places) > 1 else 1
-        return words.number(value, next((d for d in range(4) if np.isclose(step * 10**d % 1, [0, 1]).any()), 4))
-
-    axis.set_major_formatter(FuncFormatter(label))
 
 
 def centre_nets(today: Sequence[float], proposal: Sequence[float], words: Words, *, names: Sequence[str] | None = None,
@@ -103,7 +45,7 @@ def centre_nets(today: Sequence[float], proposal: Sequence[float], words: Words,
     within : half-width of a band around 0 to shade, SEK per listed month
     lying : True puts the nets on the horizontal axis (a narrow screen, or named centres)
     """
-    ax = _axes(ax)
+    ax = axes_of(ax)
     a, b = np.asarray(today, dtype=float), np.asarray(proposal, dtype=float)
     place = np.arange(1, len(a) + 1)
     size = float(np.clip(2400 / max(len(a), 1), 9, 46))
@@ -120,11 +62,11 @@ def centre_nets(today: Sequence[float], proposal: Sequence[float], words: Words,
         ax.scatter(x, y, s=size, label=label, facecolors=fill, edgecolors=edge, linewidths=width, zorder=3)
 
     net_axis.set_label_text(words.value)
-    _ticks(net_axis, words)
+    ticks(net_axis, words)
     ax.grid(True, axis="x" if lying else "y")
     ax.grid(False, axis="y" if lying else "x")
     if names is not None and len(a) <= NAMED_CENTRES:
-        rank_axis.set_ticks(place, [_cut(n) for n in names])
+        rank_axis.set_ticks(place, [cut(n) for n in names])
         rank_axis.set_tick_params(length=0)
     else:
         rank_axis.set_label_text(words.rank)
@@ -132,15 +74,11 @@ def centre_nets(today: Sequence[float], proposal: Sequence[float], words: Words,
         rank_axis.set_ticks([1, *(rank for rank in range(20, len(a), 20) if len(a) - rank > 8), len(a)])
     (ax.set_ylim if lying else ax.set_xlim)(0.3, len(a) + 0.7)
     if lying:
-        _legend_above(ax)
+        legend_above(ax)
     else:
         ax.legend(loc="upper left", handletextpad=0.3)
         _beside(ax, a, b, words)
     return ax
-
-
-def _cut(name: str, longest: int = 30) -> str:
-    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def _beside(ax: Axes, a: np.ndarray, b: np.ndarray, words: Words) -> None:
@@ -172,7 +110,7 @@ def amounts_by_age(ages: Sequence[int], profiles: Mapping[str, Sequence[float]],
     profiles : label → SEK per listed month, shape (len(ages),); nan leaves a gap
     styles : label → ``published``, ``today`` or ``proposal``
     """
-    ax = _axes(ax)
+    ax = axes_of(ax)
     looks: dict[str, dict[str, Any]] = {
         "published": {"color": OTHER_COLOUR, "lw": 1.3, "ls": (0, (1.5, 1.5))},
         "today": {"color": TODAY_COLOUR, "lw": 1.5},
@@ -187,29 +125,28 @@ def amounts_by_age(ages: Sequence[int], profiles: Mapping[str, Sequence[float]],
     ax.set_xlabel(words.rank)
     ax.set_ylabel(words.value)
     ax.axhline(0, color=INK, lw=0.9, zorder=1).sticky_edges.y.append(0)  # no margin below 0 unless an amount lies there
-    _ticks(ax.yaxis, words)
+    ticks(ax.yaxis, words)
     return ax
 
 
 def starter_packs(labels: Sequence[str], cost: Sequence[float], pays: Sequence[float], words: Words, *,
                   ax: Axes | None = None) -> Axes:
     """What one pack costs the centre against what the flag it raises pays, SEK, first group at the top."""
-    ax = _axes(ax)
+    ax = axes_of(ax)
     place = np.arange(len(labels))[::-1]
     c, p = np.asarray(cost, dtype=float), np.asarray(pays, dtype=float)
     ax.hlines(place, c, p, color=np.where(p > c, PROPOSAL_COLOUR, TODAY_COLOUR), lw=1.6, alpha=0.55)
     ax.scatter(c, place, s=34, facecolors="white", edgecolors=TODAY_COLOUR, linewidths=1.3, label=words.today, zorder=3)
     ax.scatter(p, place, s=34, color=PROPOSAL_COLOUR, marker="D", label=words.proposal, zorder=3)
-    figure = ax.get_figure(root=True)
-    ax.set_yticks(place, [_cut(label, 26 if figure and figure.get_figwidth() < 5 else 44) for label in labels])
+    ax.set_yticks(place, [cut(label, 26 if narrow(ax) else 44) for label in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
     ax.set_xlim(left=0)
     ax.set_xlabel(words.value)
     ax.grid(True, axis="x")
     ax.grid(False, axis="y")
     ax.margins(x=0.04)
-    _ticks(ax.xaxis, words)
-    _legend_above(ax)
+    ticks(ax.xaxis, words)
+    legend_above(ax)
     return ax
 
 
@@ -221,7 +158,7 @@ def calibration(reference: Sequence[float], simulated: Sequence[float], words: W
     def power_of_ten(value: float, _position: int | None = None) -> str:
         return words.number(value, max(0, -int(np.floor(np.log10(value))))) if value > 0 else ""
 
-    ax = _axes(ax)
+    ax = axes_of(ax)
     x, y = np.asarray(reference, dtype=float), np.asarray(simulated, dtype=float)
     seen = (x > 0) & (y > 0)
     x, y = x[seen], y[seen]
@@ -262,9 +199,9 @@ def group_gaps(panels: Sequence[tuple[str, Sequence[str], Mapping[str, Sequence[
         ax.set(title=title, ylim=(-0.7, len(labels) - 0.3))
         ax.grid(True, axis="x")
         ax.grid(False, axis="y")
-        _ticks(ax.xaxis, words)
+        ticks(ax.xaxis, words)
     axes[-1].set_xlabel(words.value)
-    _legend_above(axes[0])
+    legend_above(axes[0])
     return list(axes)
 
 
@@ -273,7 +210,7 @@ def decile_gaps(points: Mapping[str, Sequence[Sequence[float]]], words: Words, *
 
     ``points``: "today" and "proposal" → (decile, predicted, actual, ratio, ci_low, ci_high) per decile there is.
     """
-    ax = _axes(ax)
+    ax = axes_of(ax)
     ax.axhline(0, color=INK, lw=0.9, zorder=1)
     for key, shift, label, fill, edge in (("today", -0.12, words.today, "white", TODAY_COLOUR),
                                           ("proposal", 0.12, words.proposal, PROPOSAL_COLOUR, PROPOSAL_COLOUR)):
@@ -285,6 +222,181 @@ def decile_gaps(points: Mapping[str, Sequence[Sequence[float]]], words: Words, *
     ax.set_xlabel(words.rank)
     ax.set_ylabel(words.value)
     ax.grid(True, axis="y")
-    _ticks(ax.yaxis, words)
-    _legend_above(ax)
+    ticks(ax.yaxis, words)
+    legend_above(ax)
+    return ax
+
+
+def slopes(before: Sequence[float], after: Sequence[float], words: Words, *, ax: Axes | None = None) -> Axes:
+    """Every centre from its net under today's model (left) to that under the proposal (right), SEK per listed month.
+
+    Who gains is blue and unbroken, who loses amber and dashed; ``words.today`` and ``proposal`` name the ends,
+    ``band`` the gaining and ``spread`` the losing.
+    """
+    ax = axes_of(ax)
+    a, b = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    for which, colour, style, label in ((b >= a, PROPOSAL_COLOUR, "-", words.band),
+                                        (b < a, TODAY_COLOUR, (0, (4, 2)), words.spread)):
+        for k, (y0, y1) in enumerate(zip(a[which], b[which], strict=True)):
+            ax.plot([0, 1], [y0, y1], color=colour, ls=style, lw=0.8, alpha=0.55, label="" if k else label)
+    ax.axhline(0, color=INK, lw=0.9)
+    ax.set(xlim=(-0.12, 1.12))
+    ax.set_xticks([0, 1], [words.today, words.proposal])
+    ax.set_ylabel(words.value)
+    ticks(ax.yaxis, words)
+    legend_above(ax, 1 if narrow(ax) else 2)
+    return ax
+
+
+def funnel(net: Sequence[float], error: Sequence[float], outside: Sequence[bool], words: Words, *, target: float,
+           tau2: float, ax: Axes | None = None) -> Axes:
+    """Centres' nets against how much chance is in them, with limits target ± z √(s² + τ²) (Spiegelhalter 2005).
+
+    Parameters
+    ----------
+    net, error : SEK per listed month, shape (K,); ``error`` is the standard error s of a centre's net
+    outside : beyond the 99.8 % limits
+    target : SEK per listed month
+    tau2 : (SEK per listed month)², additive over-dispersion
+    """
+    ax = axes_of(ax)
+    y, s, out = np.asarray(net, dtype=float), np.asarray(error, dtype=float), np.asarray(outside, dtype=bool)
+    fine = np.linspace(0, float(s.max()) * 1.05, 100)
+    half = np.sqrt(fine**2 + tau2)
+    for z, style, label in ((1.959964, (0, (2, 2)), words.band), (3.090232, "-", words.spread)):
+        for sign in (-1, 1):
+            ax.plot(fine, target + sign * z * half, color=OTHER_COLOUR, lw=1, ls=style, label=label if sign > 0 else "")
+    ax.axhline(target, color=INK, lw=0.9)
+    ax.scatter(s[~out], y[~out], s=13, color=PROPOSAL_COLOUR, alpha=0.6, linewidths=0, zorder=3)
+    ax.scatter(s[out], y[out], s=34, color=TODAY_COLOUR, marker="D", zorder=4, label=words.today if out.any() else "")
+    ax.set_xlim(0, fine[-1])
+    ax.set_xlabel(words.rank)
+    ax.set_ylabel(words.value)
+    ticks(ax.xaxis, words)
+    ticks(ax.yaxis, words)
+    legend_above(ax, 1 if narrow(ax) else 3)
+    return ax
+
+
+def spread_parts(models: Sequence[str], parts: Mapping[str, Sequence[float]], words: Words, *,
+                 ax: Axes | None = None) -> Axes:
+    """What the variance of centres' nets is made of, (SEK per listed month)²: a bar per model, parts end to end."""
+    ax = axes_of(ax)
+    place, left = np.arange(len(models))[::-1], np.zeros(len(models))
+    looks = (("#c3cad2", ""), ("#8fb4d9", "////"), (PROPOSAL_COLOUR, ""))
+    for (label, values), (colour, hatch) in zip(parts.items(), looks, strict=True):
+        width = np.asarray(values, dtype=float)
+        ax.barh(place, width, 0.6, left, color=colour, hatch=hatch, edgecolor="white", label=label)
+        left = left + width
+    ax.set_yticks(place, [wrapped(m, 18) for m in models])
+    ax.set_xlabel(words.value)
+    ax.grid(True, axis="x")
+    ax.grid(False, axis="y")
+    ticks(ax.xaxis, words)
+    legend_above(ax)
+    return ax
+
+
+def weights(labels: Sequence[str], value: Sequence[float], error: Sequence[float], words: Words, *,
+            ax: Axes | None = None) -> Axes:
+    """Add-ons with 95 % intervals (± 1.96 standard errors), first at the top; the unit is that of ``words.value``."""
+    ax = axes_of(ax)
+    place = np.arange(len(labels))[::-1]
+    b, s = np.asarray(value, dtype=float), np.asarray(error, dtype=float)
+    ax.hlines(place, b - 1.959964 * s, b + 1.959964 * s, color=PROPOSAL_COLOUR, lw=2.2, alpha=0.55)
+    ax.scatter(b, place, s=26, color=PROPOSAL_COLOUR, zorder=3)
+    ax.axvline(0, color=INK, lw=0.9, zorder=1)
+    ax.set_yticks(place, [cut(label, 26 if narrow(ax) else 44) for label in labels])
+    ax.set_ylim(-0.7, len(labels) - 0.3)
+    ax.set_xlabel(words.value)
+    ax.grid(True, axis="x")
+    ax.grid(False, axis="y")
+    ticks(ax.xaxis, words)
+    return ax
+
+
+def frontier(loss: Sequence[float], gain: Sequence[float], labels: Sequence[str], looks: Sequence[str], words: Words, *,
+             ax: Axes | None = None) -> Axes:
+    """Designs by misfit (across) and worst gain from manipulation (up, logarithmic): down and to the left is better.
+
+    ``looks``: ``today``, ``proposal``, ``chosen``, ``other`` or ``beaten`` (which has no name in the figure).
+    """
+    ax = axes_of(ax)
+    style: dict[str, dict[str, Any]] = {
+        "today": {"marker": "o", "facecolors": "white", "edgecolors": TODAY_COLOUR, "s": 48, "linewidths": 1.6},
+        "proposal": {"marker": "o", "color": PROPOSAL_COLOUR, "s": 48},
+        "chosen": {"marker": "D", "color": INK, "s": 48},
+        "other": {"marker": "o", "color": OTHER_COLOUR, "s": 30},
+        "beaten": {"marker": "x", "color": "#9aa4af", "s": 26, "linewidths": 1.1},
+    }
+    points = sorted(zip(loss, gain, labels, looks, strict=True), key=lambda p: (p[1], p[0]))
+    for x, y, _, look in points:
+        ax.scatter(x, y, zorder=2 if look == "beaten" else 3, **style[look])
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set_ylim(bottom=0, top=max([*gain, 1]) * 1.6)
+    ax.margins(x=0.12)
+    last = -np.inf
+    for x, y, label, look in points:
+        if look == "beaten":
+            continue
+        # Named from the lowest up, each on a height of its own, so that no name lies on another.
+        height = np.arcsinh(y / 2)
+        lift = max(0.0, last + 0.35 - height)
+        last = height + lift
+        right = x < (min(loss) + max(loss)) / 2
+        ax.annotate(label, (x, y), (8 if right else -8, 26 * lift), textcoords="offset points", fontsize=8,
+                    va="center", ha="left" if right else "right", color=style[look].get("color", TODAY_COLOUR))
+    ax.set_xlabel(words.value)
+    ax.set_ylabel(words.rank)
+    ax.grid(True, axis="both")
+    ticks(ax.xaxis, words)
+    ax.yaxis.set_major_formatter(lambda value, _: words.number(value, 0 if float(value).is_integer() else 1))
+    ax.yaxis.minorticks_off()
+    return ax
+
+
+def sign_flips(strips: Sequence[tuple[str, Sequence[float], Sequence[float]]], words: Words, *,
+               ax: Axes | None = None) -> Axes:
+    """A strip per assumption, from the low to the high end of its range: blue where the measure is below 0, amber and
+    hatched above; a bar where the sign flips.
+
+    ``strips``: (label, place in the range from 0 to 1, value of the measure) per assumption, first at the top.
+    """
+    ax = axes_of(ax)
+    for row, (_, x, y) in enumerate(strips):
+        place = len(strips) - 1 - row
+        fine = np.linspace(0, 1, 400)
+        value = np.interp(fine, x, y)
+        for which, colour, hatch in ((value <= 0, "#a9c6e3", ""), (value > 0, "#f0bd95", "////")):
+            ax.fill_between(fine, place - 0.38, place + 0.38, where=which, color=colour, hatch=hatch,
+                            edgecolor="white", lw=0)
+        for at in fine[1:][np.diff(np.sign(value)) != 0]:
+            ax.vlines(at, place - 0.46, place + 0.46, color=INK, lw=2)
+        for at, end, side in ((0.01, y[0], "left"), (0.99, y[-1], "right")):
+            ax.text(at, place, words.number(end, 2, sign=True), ha=side, va="center", fontsize=8)
+    ax.set_yticks(range(len(strips)), [wrapped(label, 24 if narrow(ax) else 44) for label, *_ in strips[::-1]])
+    ax.set(xlim=(0, 1), ylim=(-0.6, len(strips) - 0.4))
+    ax.set_xticks([0.06, 0.94], [words.today, words.proposal])
+    ax.set_xlabel(words.value)
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def phase_in(years: Sequence[int], free: Sequence[float], capped: Sequence[float], words: Words, *,
+             ax: Axes | None = None) -> Axes:
+    """The largest loss of any centre in a single year by the number of years the change is spread over.
+
+    ``free`` and ``capped`` : SEK per listed month against the year before, without and with a cap on a year's loss.
+    """
+    ax = axes_of(ax)
+    ax.plot(years, free, "o-", color=PROPOSAL_COLOUR, label=words.proposal)
+    if any(np.isfinite(capped)):
+        ax.plot(years, capped, "o--", color=TODAY_COLOUR, mfc="white", label=words.today)
+    ax.set(xticks=list(years), xlim=(min(years) - 0.3, max(years) + 0.3))
+    ax.axhline(0, color=INK, lw=0.9)
+    ax.set_xlabel(words.rank)
+    ax.set_ylabel(words.value)
+    ticks(ax.yaxis, words)
+    legend_above(ax, 1 if narrow(ax) else 2)
     return ax

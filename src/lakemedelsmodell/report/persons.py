@@ -1,4 +1,4 @@
-"""Two sections of the page: what part of the spread is chance, and which groups of persons get too little."""
+"""Which groups of persons get too little, and whether public and private, town and country are treated alike."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from lakemedelsmodell.report import figures
 from lakemedelsmodell.report.blocks import Figure, Row, Section, Table
 from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Gaps
+from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import known
 from lakemedelsmodell.report.phrases import capital
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
 
 BOTH = (("today", TODAY), ("proposal", PROPOSAL))
-PARTS = ("noise", "lists", "true")
 PERSONS = ("drugs:5+", "dose_dispensed:yes", *(f"conditions:{k}" for k in ("0", "1", "2", "3", "4+")),
            "prior_cost:none", *(f"prior_cost:{k:02d}" for k in range(1, 11)), "prior_cost:unknown",
            "history:short", "moved:yes", "movers", "part_of_period")
@@ -26,44 +26,7 @@ CENTRES = ("cni:most_deprived_fifth", "operator:public", "operator:private", "ru
            *(f"list_size:{k}" for k in range(1, 5)))
 
 
-def chance_section(page: Page) -> Section | None:
-    """How much of the spread would be left if nobody differed."""
-    t, n = page.text, page.number
-    floor = page.results.at("models", TODAY, "noise_floor")
-    sd = {key: page.spread(model) for key, model in BOTH}
-    if not all(map(known, (floor, *sd.values()))):
-        return None
-    section = Section("chance", t.plain("chance.head"))
-    said = [t("chance.floor", floor=n.number(floor, 2))]
-    for key, observed in sd.items():
-        words = {"sd": n.number(observed, 2)}
-        said.append(t(f"chance.{key}", share=n.percent(floor / observed, 0), **words) if floor < observed
-                    else t(f"chance.{key}_all", **words))
-    section.say(t("chance.intro"), Markup(" ").join(said))
-    parts = {key: {str(p.at("part")): p for p in page.results.parts("models", model, "spread_parts")}
-             for key, model in BOTH}
-    if all(set(of) == set(PARTS) for of in parts.values()):
-        section.add("table", _parts(page, parts))
-    reliability = {key: page.results.at("models", model, "reliability") for key, model in BOTH}
-    if all(map(known, reliability.values())):
-        section.say(t("chance.reliability", **{key: n.percent(x, 0) for key, x in reliability.items()}))
-    section.say(t("chance.true"))
-    return section
-
-
-def _parts(page: Page, parts: dict[str, dict[str, Gaps]]) -> Table:
-    t, n = page.text, page.number
-    whole = {key: sum(p.at("variance") for p in of.values()) for key, of in parts.items()}
-    rows = [Row(t.plain(f"chance.part_{part}"), tuple(
-        cell for key, of in parts.items()
-        for cell in (n.number(of[part].at("sd"), 2), n.percent(of[part].at("variance") / (whole[key] or 1), 0))),
-        t.plain(f"chance.part_{part}_note")) for part in PARTS]
-    heads = [page.heads("chance.col_", "sd", "share", group=t.plain(f"centres.col_{key}")) for key, _ in BOTH]
-    return page.table("table-chance", "chance.caption", "chance.part", (*heads[0], *heads[1]), rows,
-                      (t("chance.note"),))
-
-
-def groups_section(page: Page) -> Section | None:
+def groups(page: Page) -> Section | None:
     """Table and picture of who is paid too little, public against private, and calibration by decile."""
     t = page.text
     found = {name: {key: page.results.part("models", model, "predictive_ratios", name) for key, model in BOTH}
@@ -71,16 +34,16 @@ def groups_section(page: Page) -> Section | None:
     told = [name for name, of in found.items() if all(known(x.at("under_compensation_sek")) for x in of.values())]
     if not told:
         return None
-    section = Section("groups", t.plain("groups.head"))
+    section = page.section("groups")
     section.say(t("groups.intro"), _closer(page, [found[name] for name in told]))
     section.add("figure", _picture(page, {name: found[name] for name in told}))
     listed = [name for name, of in found.items() if of["today"]]
-    section.add("table", _table(page, "table-groups", "groups.caption", {name: found[name] for name in listed}))
+    section.fold(t("groups.fold"), ("table", _table(page, "table-groups", "groups.caption",
+                                                    {name: found[name] for name in listed})))
     bands = {name: {key: page.results.part("models", model, "predictive_ratios", name) for key, model in BOTH}
              for name in page.results.part("models", TODAY, "predictive_ratios") if name.startswith("age:")}
     if bands:
-        section.add("details", (t("groups.bands"), _table(page, "table-bands", "groups.caption_bands", bands)))
-    _neutrality(page, section)
+        section.fold(t("groups.bands"), ("table", _table(page, "table-bands", "groups.caption_bands", bands)))
     _deciles(page, section)
     return section
 
@@ -94,8 +57,9 @@ def group_label(page: Page, name: str) -> str:
     if family == "prior_cost" and member.isdigit():
         return t.plain("group.prior_cost", decile=int(member))
     if family == "conditions":
-        return t.plain({"0": "group.conditions_none", "1": "group.conditions_one"}.get(member, "group.conditions"),
-                       count=member)
+        known_as = {"0": "group.conditions_none", "1": "group.conditions_one"}
+        key = "group.conditions_more" if member.endswith("+") else known_as.get(member, "group.conditions")
+        return t.plain(key, count=member.rstrip("+"))
     if family == "list_size":
         return t.plain("group.list_size", quarter=member)
     return t.plain(f"group.{family}_{member}" if member and family != "drugs" else f"group.{family}")
@@ -109,7 +73,7 @@ def _closer(page: Page, found: Sequence[dict[str, Gaps]]) -> Markup:
 
 def _picture(page: Page, found: dict[str, dict[str, Gaps]]) -> Figure:
     t = page.text
-    words = figures.Words(page.number.number, value=capital(t.plain("groups.axis")), today=t.plain("centres.today"),
+    words = Words(page.number.number, value=capital(t.plain("groups.axis")), today=t.plain("centres.today"),
                           proposal=t.plain("centres.proposal"))
     panels = []
     for title, family in (("persons", PERSONS), ("centres", CENTRES)):
@@ -142,12 +106,30 @@ def _table(page: Page, ident: str, caption: str, found: dict[str, dict[str, Gaps
                       (page.text("groups.note"),))
 
 
-def _neutrality(page: Page, section: Section) -> None:
+def _deciles(page: Page, section: Section) -> None:
+    t = page.text
+    found = {key: [x for x in page.results.parts("models", model, "calibration") if known(x.at("predicted"))]
+             for key, model in BOTH}
+    if not all(found.values()):
+        return
+    words = Words(page.number.number, value=capital(t.plain("deciles.axis")), rank=t.plain("deciles.rank"),
+                          today=t.plain("centres.today"), proposal=t.plain("centres.proposal"))
+    points = {key: [[x.at(k) for k in ("decile", "predicted", "actual", "ratio", "ci_low", "ci_high")] for x in of]
+              for key, of in found.items()}
+    draw = partial(figures.decile_gaps, points, words)
+    section.add("h3", t("deciles.head"))
+    section.say(t("deciles.intro"))
+    section.add("figure", page.figure("deciles", t.plain("deciles.caption"), t.plain("deciles.alt"), 2.8,
+                                      lambda f: draw(ax=f.subplots()), 3.2))
+
+
+def neutral(page: Page) -> Section | None:
+    """Public against private centres, and town against country."""
     t, n = page.text, page.number
     net = {key: page.results.part("models", model, "neutrality", "net") for key, model in BOTH}
     moved = page.results.part("models", PROPOSAL, "neutrality", "change_from_today")
     if not all(known(x.at(k)) for x in (*net.values(), moved) for k in ("difference_sek", "ci_low", "ci_high")):
-        return
+        return None
 
     def words(found: Gaps) -> dict[str, str]:
         size = n.number(abs(found.at("difference_sek")), 2)
@@ -157,7 +139,7 @@ def _neutrality(page: Page, section: Section) -> None:
     def holds_zero(found: Gaps) -> bool:
         return found.at("ci_low") <= 0 <= found.at("ci_high")
 
-    section.add("h3", t("neutral.head"))
+    section = page.section("neutral")
     said = [t("neutral.intro")]
     for key, found in net.items():
         way = "higher" if found.at("difference_sek") > 0 else "lower"
@@ -167,20 +149,21 @@ def _neutrality(page: Page, section: Section) -> None:
     section.say(Markup(" ").join((
         t("neutral.moved", to=t.plain(f"neutral.to_{to}"), **words(moved)),
         t("neutral.neither" if holds_zero(moved) else f"neutral.favours_{to}"))))
+    _kinds(page, section)
+    return section
 
 
-def _deciles(page: Page, section: Section) -> None:
-    t = page.text
-    found = {key: [x for x in page.results.parts("models", model, "calibration") if known(x.at("predicted"))]
-             for key, model in BOTH}
-    if not all(found.values()):
+def _kinds(page: Page, section: Section) -> None:
+    """What changing model does to kinds of centre, the country among them."""
+    t, n = page.text, page.number
+    found = [x for x in page.results.parts("models", PROPOSAL, "redistribution", "by_kind_of_centre")
+             if str(x.at("group")) in CENTRES and known(x.at("change_sek_per_listed_month"))]
+    if not found:
         return
-    words = figures.Words(page.number.number, value=capital(t.plain("deciles.axis")), rank=t.plain("deciles.rank"),
-                          today=t.plain("centres.today"), proposal=t.plain("centres.proposal"))
-    points = {key: [[x.at(k) for k in ("decile", "predicted", "actual", "ratio", "ci_low", "ci_high")] for x in of]
-              for key, of in found.items()}
-    draw = partial(figures.decile_gaps, points, words)
-    section.add("h3", t("deciles.head"))
-    section.say(t("deciles.intro"))
-    section.add("figure", page.figure("deciles", t.plain("deciles.caption"), t.plain("deciles.alt"), 2.8,
-                                      lambda f: draw(ax=f.subplots()), 3.2))
+    found.sort(key=lambda x: CENTRES.index(str(x.at("group"))))
+    section.add("table", page.table(
+        "table-kinds", "neutral.caption", "groups.group",
+        page.heads("neutral.col_", "centres", "gaining", "sek", "month"),
+        (Row(group_label(page, str(x.at("group"))),
+             (n.number(x.at("centres")), n.number(x.at("gaining")), n.number(x.at("change_sek") / 1000, sign=True),
+              n.number(x.at("change_sek_per_listed_month"), 2, sign=True))) for x in found), (t("neutral.note"),)))

@@ -33,7 +33,7 @@ class Phrases:
         self.number = Numbers(lang)
         self.text = Texts(lang, contents.kind)
         self.headline = contents.contrast(PROPOSAL, TODAY)
-        self._labels = {str(x.at("name")): self.label(x) for x in self.results.parts("conditions")}
+        self.labels = {str(x.at("name")): self.label(x) for x in self.results.parts("conditions")}
 
     def period(self, period: Gaps) -> str:
         """``januari–juni 2026``; the label as it stands when the dates are missing."""
@@ -93,7 +93,7 @@ class Phrases:
 
     def condition(self, name: object) -> str:
         """The label of a condition that may be described in the run."""
-        return self._labels.get(str(name), str(name or DASH))
+        return self.labels.get(str(name), str(name or DASH))
 
     def spread(self, model: str, measure: str = "sd", of: Gaps | None = None) -> Any:
         """A measure of spread of a model in the run, or in the results of another period."""

@@ -1,0 +1,95 @@
+"""The one look of every figure: how it is drawn, its colours, its words and its ticks; ``drawn`` turns it into SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TODAY_COLOUR, PROPOSAL_COLOUR, OTHER_COLOUR, INK, BAND_COLOUR = "#b5500c", "#1b5e9b", "#5d6875", "#1d2733", "#e6ecf2"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a figure says, in one language; ``number(value, decimals)`` writes its ticks."""
+
+    number: Callable[..., str]
+    value: str
+    today: str = ""
+    proposal: str = ""
+    rank: str = ""
+    band: str = ""
+    spread: str = ""
+
+
+def drawn(draw: Callable[[Figure], object], size: tuple[float, float], ident: str) -> str:
+    """Draw on a new figure of the house style, ``size`` in inches, and return it as inline SVG."""
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    with as_file(files("lakemedelsmodell.report") / "style.mplstyle") as style, matplotlib.style.context(style):
+        figure = Figure(figsize=size)
+        draw(figure)
+        out = StringIO()
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return inline_svg(out.getvalue(), ident)
+
+
+def inline_svg(text: str, ident: str) -> str:
+    """matplotlib's SVG as part of an HTML page: ids made unique by ``ident``, size left to the page, fonts too."""
+    text = text[text.index("<svg"):]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' (xmlns(:\w+)?|version)="[^"]*"', "", text).replace("xlink:href", "href")
+    opening = text[:text.index(">")]
+    text = re.sub(r' (width|height)="[^"]*"', "", opening) + text[len(opening):]
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{ident}-\1"', text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{ident}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{ident}-\1)", text)
+    text = re.sub(r"(font: [^\";]*?px) [^\";]*", r"\1 sans-serif", text)
+    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1).strip()
+
+
+def axes_of(ax: Axes | None) -> Axes:
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots()[1]
+    return ax
+
+
+def narrow(ax: Axes) -> bool:
+    """Whether the figure is made for a telephone."""
+    figure = ax.get_figure(root=True)
+    return figure is not None and figure.get_figwidth() < 5
+
+
+def legend_above(ax: Axes, columns: int = 1) -> None:
+    """Above the whole figure, so that a narrow one with long names keeps its width for the data."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", handletextpad=0.3, ncols=columns)
+
+
+def ticks(axis: Any, words: Words) -> None:
+    """Tick labels in the reader's language, with as many decimals as the step needs."""
+    from matplotlib.ticker import FuncFormatter
+
+    def label(value: float, _position: int | None = None) -> str:
+        places = axis.get_majorticklocs()
+        step = abs(places[1] - places[0]) if len(places) > 1 else 1
+        return words.number(value, next((d for d in range(4) if np.isclose(step * 10**d % 1, [0, 1]).any()), 4))
+
+    axis.set_major_formatter(FuncFormatter(label))
+
+
+def cut(name: str, longest: int = 30) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
