@@ -30,7 +30,7 @@ class Counted:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Counter[str]:
-        self._uniform, self._random = streams.Keyed.uniform, streams.generator
+        self._uniform = streams.Keyed.uniform
 
         def uniform(keyed: streams.Keyed, index: np.ndarray, draw: int = 0) -> np.ndarray:
             with self._lock:
@@ -84,7 +84,8 @@ def main() -> None:
         region = done.measures["region"]
         persons, keyed = int(region["persons"]), drawn["keyed"]
         bare = floor(persons, keyed)
-        print(f"\nScale {scale:g}: {persons:,} persons, {len(done.measures) - 1} models\n\n| part | seconds |\n|---|---:|")
+        print(f"\nScale {scale:g}: {persons:,} persons, {len(done.measures) - 1} models")
+        print("\n| part | seconds |\n|---|---:|")
         for part, seconds in done.seconds.items():
             print(f"| {part} | {seconds:.2f} |")
         print(f"| **one replicate** | **{wall:.2f}** |")

@@ -53,7 +53,7 @@ drawn.plot();
 # %% [markdown]
 # ## 2. All worlds, at a size that tells something
 #
-# These were drawn beforehand and ship with the package; the first line says how large and how often.
+# These were drawn beforehand and ship with the package; the table says how large and how often.
 
 # %%
 verdicts = packaged_worlds()
@@ -148,7 +148,7 @@ for measure, name in (("log_sd_ratio", "The spread"), ("rmse_change", "The dista
           f"{': ' + ', '.join(turns) if turns else ''}.")
 
 # %% [markdown]
-# The proposal brings centres closer together in most worlds. It does not where disease is milder where it is common, where
+# The proposal brings centres closer together in five of the nine worlds. It does not where disease is milder where it is common, where
 # codes go missing at some centres more than at others, where conditions tell nothing of cost or where the dear drugs lie
 # outside the list. And where it does, a smaller spread is not yet a gain: part of a centre's own prescribing is paid
 # back to it, above all where centres differ in how readily they treat, and newcomers, who can have no flags, are paid

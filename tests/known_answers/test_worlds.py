@@ -129,8 +129,9 @@ def headline_table():
     line = packaged_grid().along("prevalence_cv")
     return table(("CV of illness over centres", "Δ", "beyond random lists", "Δ with pool", "Δ, ATC level 2",
                   "distance to the ideal net, SEK"), [
-        (f"{100 * row.prevalence_cv:.0f} %", signed(row.log_sd_ratio), signed(row.beyond_random), signed(row.log_sd_ratio_pool), signed(row.log_sd_ratio_atc2),
-         signed(row.rmse_change)) for row in line.itertuples()])
+        (f"{100 * row.prevalence_cv:.0f} %", signed(row.log_sd_ratio), signed(row.beyond_random),
+         signed(row.log_sd_ratio_pool), signed(row.log_sd_ratio_atc2), signed(row.rmse_change))
+        for row in line.itertuples()])
 
 
 @pytest.mark.parametrize("made", [verdicts_table, competitors_table, flips_table, headline_table],
