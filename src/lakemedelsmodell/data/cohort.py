@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -114,15 +114,49 @@ class Cohort:
     def _profiles(self) -> dict[str | None, Profiles]:
         return {}
 
+    @cached_property
+    def found(self) -> dict[str, Any]:
+        """What others found out from the rows alone and need not find again."""
+        return {}
+
+    def holders(self, rule: str) -> Sequence[np.ndarray]:
+        """The rows that carry each condition under a rule, ascending, found once."""
+        if rule not in self._holders:
+            columns = np.ascontiguousarray(self.flags[rule].T)
+            self._holders[rule] = [np.flatnonzero(on) for on in columns]
+        return self._holders[rule]
+
+    @cached_property
+    def _holders(self) -> dict[str, Sequence[np.ndarray]]:
+        return {}
+
+    def persons_holding(self, rule: str) -> np.ndarray:
+        """Distinct persons who carry each condition, int64, shape (C,)."""
+        seen = np.zeros(int(self.person.max(initial=-1)) + 1, dtype=bool)
+        found = []
+        for rows in self.holders(rule):
+            seen[self.person[rows]] = True
+            found.append(np.count_nonzero(seen))
+            seen[self.person[rows]] = False
+        return np.array(found, dtype=np.int64)
+
     def totals(self, rule: str | None = None) -> CentreTotals:
-        """Sums per centre of the design columns and of cost; enough to settle any amount table."""
+        """Sums per centre of the design columns and of cost, found once; enough to settle any amount table."""
+        if rule not in self._totals:
+            self._totals[rule] = self._summed(rule)
+        return self._totals[rule]
+
+    @cached_property
+    def _totals(self) -> dict[str | None, CentreTotals]:
+        return {}
+
+    def _summed(self, rule: str | None) -> CentreTotals:
         K, e = self.n_centres, self.exposure
         cost = self.cost if self.weight is None else self.cost * self.weight
         cells = np.bincount(self.centre * np.int64(N_CELLS) + self.cell, weights=e, minlength=K * N_CELLS)
         flagged = np.zeros((K, len(self.conditions) if rule else 0))
         if rule:
-            for c in range(len(self.conditions)):
-                on = self.flags[rule][:, c]
+            for c, on in enumerate(self.holders(rule)):
                 flagged[:, c] = np.bincount(self.centre[on], weights=e[on], minlength=K)
         listed_cost = np.bincount(self.centre, weights=cost, minlength=K)
         return CentreTotals(

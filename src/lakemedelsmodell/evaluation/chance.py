@@ -64,7 +64,7 @@ def chance_of(comparison: Comparison, cohort: Cohort, alpha: float) -> Chance:
                    *(pay_per_month(comparison.tables[name], cohort) / alpha
                      for name, pool in pools.items() if pool == threshold)]
         missed = [float(((below.cost - guess * cohort.months) ** 2 / cohort.months).sum()) for guess in guesses]
-        return noise_floor(below, guesses[int(np.argmin(missed))], alpha)
+        return noise_floor(below, guesses[int(np.argmin(missed))], alpha, permutations=0)
 
     floors = {threshold: floor_under(threshold) for threshold in set(pools.values())}
     return Chance(best, {name: floors[pools[name]] for name in comparison.models},

@@ -20,6 +20,7 @@ from lakemedelsmodell.evaluation.plan import ORACLE, TAKEN_APART, TODAY
 from lakemedelsmodell.measures.calibration import payment_system_fit, redistribution
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contributions import contributions
+from lakemedelsmodell.measures.fit import variation
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
 from lakemedelsmodell.measures.incentives import starter_packs
 from lakemedelsmodell.measures.noise import noise_floor
@@ -29,7 +30,6 @@ from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_throu
 from lakemedelsmodell.models.named_groups import centre_groups
 from lakemedelsmodell.verdict import judge_results, read_rule
 
-TRUTH_PERMUTATIONS = 20
 EXAMPLES = {
     "Johan": (60, "M", ()),
     "Anders": (60, "M", ("diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon")),
@@ -84,6 +84,7 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
                 more: Sequence[Mapping[str, Mapping[str, Any]]] = ()) -> dict[str, Any]:
     """Everything known of each model; ``more`` holds, by model, what only some runs can tell."""
     persons, moved = _persons(comparison, cohort), _redistribution(comparison, cohort)
+    varies = variation(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight, cohort.exposure)
     found = {}
     for name, settlement in comparison.settlements.items():
         columns = ["kind", "name", "sex", "age_from", "sek_per_month"]
@@ -96,7 +97,7 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
                          "spread": comparison.unscaled_spreads[name].measures()},
             "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
             "fit": asdict(comparison.fits[name]),
-            "payment_fit": asdict(payment_system_fit(cohort, payment, alpha)),
+            "payment_fit": asdict(payment_system_fit(cohort, payment, alpha, varies)),
             "spread": comparison.spreads[name].measures(),
             "noise_floor": None, "true_sd": None, "reliability": None, "true_spread_p_value": None,
             "true_spread_reduction": None, "spread_parts": [], "funnel": None, "persistence": None, "split_half": None,
@@ -160,7 +161,7 @@ def truth_dict(expected: np.ndarray, style: np.ndarray, cohort: Cohort, alpha: f
     """The spread that should remain, of centres' own prescribing, and that which must, of chance about true need."""
     ideal = ideal_net(style, np.bincount(cohort.centre, cohort.exposure, cohort.n_centres), alpha)
     listed = ideal[~np.isnan(ideal)]
-    floor = noise_floor(cohort, expected, alpha, permutations=TRUTH_PERMUTATIONS)
+    floor = noise_floor(cohort, expected, alpha, permutations=0)
     return {"noise_floor": floor.floor, "ideal_sd": float(listed.std(ddof=1)) if len(listed) > 1 else np.nan,
             "ideal_min": float(listed.min()), "ideal_max": float(listed.max())}
 
@@ -233,10 +234,7 @@ def _staircase(day: date) -> facts.FeeStaircase:
 
 
 def conditions_list(conditions: ConditionSet, cohort: Cohort) -> list[dict[str, Any]]:
-    held = cohort.flags["dispensed"]
-    new_person = np.diff(cohort.person, prepend=-1) != 0
-    starts = np.flatnonzero(new_person)
-    persons = np.logical_or.reduceat(held, starts, axis=0).sum(axis=0) if len(held) else np.zeros(held.shape[1], int)
+    persons = cohort.persons_holding("dispensed")
     number = {c: int(n) if n >= FEWEST_PERSONS else None for c, n in zip(cohort.conditions, persons, strict=True)}
     return [{
         "name": c.name, "label_sv": c.label("sv"), "label_en": c.label("en"), "theme": c.theme, "atc": list(c.include),

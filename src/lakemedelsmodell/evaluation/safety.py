@@ -15,7 +15,9 @@ from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.evaluation.plan import PROPOSAL, TODAY, Plan
 from lakemedelsmodell.evaluation.warnings import Warned, warned
 from lakemedelsmodell.measures.comparison import Comparison
+from lakemedelsmodell.models.base import sums_by_profile
 from lakemedelsmodell.models.credibility import THIN
+from lakemedelsmodell.models.least_squares import DUST
 
 MIN_CENTRES = 10
 DOMINANT_SHARE = 0.5
@@ -47,7 +49,7 @@ def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet 
     found = []
     if fitted.conditions:
         rule = "dispensed" if "dispensed" in fitted.flags else next(iter(fitted.flags))
-        held = persons_holding(fitted, rule)
+        held = fitted.persons_holding(rule)
         if thin := [c for c, n in zip(fitted.conditions, held, strict=True) if n < THIN]:
             found.append(warned("thin_conditions", fewest=THIN, **named(thin)))
         inflated = variance_inflation(fitted, rule) > INFLATION
@@ -87,26 +89,19 @@ def of_comparison(comparison: Comparison) -> list[Warned]:
     return found
 
 
-def persons_holding(cohort: Cohort, rule: str) -> np.ndarray:
-    """Distinct persons who hold each condition, int, shape (C,)."""
-    return np.array([np.count_nonzero(np.bincount(cohort.person[on])) for on in cohort.flags[rule].T])
-
-
 def variance_inflation(cohort: Cohort, rule: str) -> np.ndarray:
     """1/(1 − R²) of each condition on age, sex and the other conditions, shape (C,); inf where they tell it wholly.
 
     nan for a condition nobody, or everybody of an age and sex, holds.
     """
-    profiles = cohort.profiles(rule)
-    months = profiles.sum(cohort.exposure)
-    cells = np.bincount(profiles.cell, months, facts.N_CELLS)
-    share = np.column_stack([np.bincount(profiles.cell, months * on, facts.N_CELLS) for on in profiles.flags.T])
-    share = np.divide(share, cells[:, None], out=np.zeros_like(share), where=cells[:, None] > 0)
-    apart = (profiles.flags - share[profiles.cell]) * np.sqrt(months)[:, None]
-    size = np.sqrt((apart**2).sum(axis=0))
-    held = size > 0
-    together = (apart[:, held] / size[held]).T @ (apart[:, held] / size[held])
-    values, vectors = np.linalg.eigh(together)
+    xtx = sums_by_profile(cohort, rule).xtx[0]
+    months, crossed, shared = np.diag(xtx)[:facts.N_CELLS], xtx[:facts.N_CELLS, facts.N_CELLS:], xtx[
+        facts.N_CELLS:, facts.N_CELLS:]
+    share = np.divide(crossed, months[:, None], out=np.zeros_like(crossed), where=months[:, None] > 0)
+    apart = shared - crossed.T @ share  # what age and sex leave of the conditions' products
+    held = np.diag(apart) > DUST * np.diag(shared)
+    size = np.sqrt(np.diag(apart)[held])
+    values, vectors = np.linalg.eigh(apart[np.ix_(held, held)] / np.outer(size, size))
     with np.errstate(divide="ignore"):
         inverse = (vectors**2 / values.clip(min=1e-12)).sum(axis=1)
     found = np.full(len(held), np.nan)

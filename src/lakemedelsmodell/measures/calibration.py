@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
-from lakemedelsmodell.measures.fit import FitMeasures, fit_measures
+from lakemedelsmodell.measures.fit import FitMeasures, Variation, fit_measures
 from lakemedelsmodell.measures.stays import stays
 from lakemedelsmodell.settlement import Settlement
 
@@ -84,16 +84,17 @@ def calibration(cohort: Cohort, predicted: np.ndarray, *, groups: int = 10) -> C
 
 def equal_groups(value: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
     """Group 0..groups-1 by ``value``, each of about the same weight; equal values stay together (by their middle)."""
-    order = np.argsort(value, kind="stable")
-    tie = np.cumsum(np.diff(value[order], prepend=value[order[0]]) != 0)
-    held = np.bincount(tie, weight[order])
+    code, values = pd.factorize(value)  # few values are paid to many, so they are told apart before they are sorted
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[np.argsort(values)] = np.arange(len(values))
+    tie = rank[code]
+    held = np.bincount(tie, weight)
     middle = (np.cumsum(held) - held / 2) / held.sum()
-    found = np.empty(len(value), dtype=np.int64)
-    found[order] = np.minimum((middle * groups).astype(np.int64), groups - 1)[tie]
-    return found
+    return np.minimum((middle * groups).astype(np.int64), groups - 1)[tie]
 
 
-def payment_system_fit(cohort: Cohort, payment: np.ndarray, cost_responsibility: float) -> FitMeasures:
+def payment_system_fit(cohort: Cohort, payment: np.ndarray, cost_responsibility: float,
+                       varies: Variation | None = None) -> FitMeasures:
     """R², CPM and mean error of what is paid, not of what was predicted (Layton, Ellis, McGuire & van Kleef 2017).
 
     Parameters
@@ -101,9 +102,10 @@ def payment_system_fit(cohort: Cohort, payment: np.ndarray, cost_responsibility:
     cohort : Cohort of the paid period
     payment : SEK the centre gets for each row, after φ, pooling and rounding (and times any weight), shape (n,)
     cost_responsibility : α in (0, 1]; a payment is right when it is α times the cost
+    varies : how the cohort's cost varies, where it is at hand
     """
     cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
-    return fit_measures(cost, payment / (cost_responsibility * cohort.exposure), cohort.exposure)
+    return fit_measures(cost, payment / (cost_responsibility * cohort.exposure), cohort.exposure, varies)
 
 
 @dataclass(frozen=True, eq=False)

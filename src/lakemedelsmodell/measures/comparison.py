@@ -16,7 +16,7 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.measures.calibration import Calibration, calibration
 from lakemedelsmodell.measures.contrasts import Contrast, contrast
-from lakemedelsmodell.measures.fit import FitMeasures, fit_measures
+from lakemedelsmodell.measures.fit import FitMeasures, fit_measures, variation
 from lakemedelsmodell.measures.groups import groups, predictive_ratios
 from lakemedelsmodell.measures.groups import outside_groups as outside_groups_of
 from lakemedelsmodell.measures.spread import Spread, spread
@@ -150,6 +150,9 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     exposure = cohort.exposure
     fitted_cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
 
+    weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
+    varies = variation(weighted, exposure)
+
     settlements, fits, calibrations, paid = {}, {}, {}, {}
     for name, payer in named.items():
         table = tables[name]
@@ -162,8 +165,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
         if table and table.pool_threshold is not None:
             predicted = predicted + pooled_cost(cohort, table.pool_threshold, fitted_cost) / cohort.months
             paid[name] = paid[name] + cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
-        weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
-        settlements[name], fits[name] = settled, fit_measures(weighted, predicted, exposure)
+        settlements[name], fits[name] = settled, fit_measures(weighted, predicted, exposure, varies)
         if deciles:
             calibrations[name] = calibration(cohort, paid[name] / cost_responsibility)
 

@@ -52,7 +52,7 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
     hidden = [_too_few(persons[0])]
     months, amounts = totals.months_by_cell, table.cells.reshape(-1)
     if table.conditions:
-        persons.append(_persons_by_condition(cohort, cohort.flags[table.rule or ""]))
+        persons.append(_persons_by_condition(cohort, table.rule or ""))
         hidden.append(_too_few(persons[1]))
         months = np.hstack([months, totals.flagged_months])
         amounts = np.concatenate([amounts, table.add_ons])
@@ -88,13 +88,13 @@ def _persons_by_cell(cohort: Cohort) -> np.ndarray:
     return np.bincount(cohort.centre * np.int64(N_CELLS) + cohort.cell, minlength=K * N_CELLS).reshape(K, N_CELLS)
 
 
-def _persons_by_condition(cohort: Cohort, flags: np.ndarray) -> np.ndarray:
+def _persons_by_condition(cohort: Cohort, rule: str) -> np.ndarray:
     """Persons per centre and condition, shape (K, C)."""
-    return np.column_stack([_stays(cohort, on) for on in flags.T])
+    return np.column_stack([_stays(cohort, rows) for rows in cohort.holders(rule)])
 
 
 def _stays(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
-    """Distinct persons per centre among rows given as a mask, shape (K,)."""
+    """Distinct persons per centre among rows given as a mask or ascending, shape (K,)."""
     person, centre = cohort.person[rows], cohort.centre[rows]
     first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)
     return np.bincount(centre[first], minlength=cohort.n_centres)

@@ -26,7 +26,8 @@ class FitMeasures:
     mae: float
 
 
-def fit_measures(cost: np.ndarray, predicted: np.ndarray, exposure: np.ndarray) -> FitMeasures:
+def fit_measures(cost: np.ndarray, predicted: np.ndarray, exposure: np.ndarray,
+                 varies: Variation | None = None) -> FitMeasures:
     """R², CPM and mean absolute error of a prediction.
 
     Parameters
@@ -34,19 +35,49 @@ def fit_measures(cost: np.ndarray, predicted: np.ndarray, exposure: np.ndarray) 
     cost : SEK per row, shape (n,)
     predicted : Ĉ = R/(αe), SEK per listed month, shape (n,)
     exposure : listed months e > 0, shape (n,), times any survey weight; ``cost`` is for these months
+    varies : how ``cost`` varies, where it is at hand
     """
-    per_month = cost / exposure
-    mean = cost.sum() / exposure.sum()
-    error, deviation = per_month - predicted, per_month - mean
-
-    def total(x: np.ndarray) -> float:
-        return float((exposure * x).sum())  # not a dot product, whose last bits vary with the number of threads
-
-    mae = total(np.abs(error)) / float(exposure.sum())
-    if np.ptp(per_month) <= 1e-12 * abs(mean):  # nothing varies, so there is nothing to explain
+    varies = varies or variation(cost, exposure)
+    error = varies.per_month - predicted
+    squares = _total(exposure, error**2)
+    missed = _total(exposure, np.abs(error, out=error))
+    mae = missed / varies.exposure
+    if varies.squares is None:
         return FitMeasures(np.nan, np.nan, mae)
-    return FitMeasures(
-        r2=1 - total(error**2) / total(deviation**2),
-        cpm=1 - total(np.abs(error)) / total(np.abs(deviation)),
-        mae=mae,
-    )
+    return FitMeasures(r2=1 - squares / varies.squares, cpm=1 - missed / varies.apart, mae=mae)
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """What there is to explain of a cost, the same for every prediction of it.
+
+    Attributes
+    ----------
+    per_month : float64, shape (n,)
+        SEK per listed month.
+    exposure : float
+        Σe.
+    squares : float or None
+        Σ e (C−C̄)²; None where nothing varies.
+    apart : float
+        Σ e |C−C̄|.
+    """
+
+    per_month: np.ndarray
+    exposure: float
+    squares: float | None
+    apart: float
+
+
+def variation(cost: np.ndarray, exposure: np.ndarray) -> Variation:
+    """Cost per listed month and its departures from the mean; arguments as of :func:`fit_measures`."""
+    per_month, months = cost / exposure, float(exposure.sum())
+    mean = cost.sum() / months
+    if np.ptp(per_month) <= 1e-12 * abs(mean):  # nothing varies, so there is nothing to explain
+        return Variation(per_month, months, None, 0.0)
+    deviation = per_month - mean
+    return Variation(per_month, months, _total(exposure, deviation**2), _total(exposure, np.abs(deviation)))
+
+
+def _total(exposure: np.ndarray, x: np.ndarray) -> float:
+    return float((exposure * x).sum())  # not a dot product, whose last bits vary with the number of threads

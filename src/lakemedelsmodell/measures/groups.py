@@ -16,6 +16,7 @@ FEWEST_PERSONS = 5
 """Nothing that describes fewer persons than this is shown."""
 FEWEST_CLUSTERS = 10
 """With fewer centres than this, intervals take persons' rows as independent instead."""
+BLOCK_ROWS = 1 << 12
 
 
 def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
@@ -24,12 +25,12 @@ def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
     Conditions are as dispensed, for every model alike, so that models are compared on the same persons.
     """
     by_band = np.argsort(cohort.band, kind="stable")
-    bounds = np.searchsorted(cohort.band[by_band], np.arange(len(BAND_FROM) + 1))
-    for band, label in enumerate(BAND_LABELS):
-        yield f"age:{label}", by_band[bounds[band]:bounds[band + 1]]
-    if (flags := cohort.flags.get("dispensed")) is not None:
-        for c, name in enumerate(cohort.conditions):
-            yield f"condition:{name}", np.flatnonzero(flags[:, c])
+    bounds = np.cumsum(np.bincount(cohort.band, minlength=len(BAND_FROM)))
+    for label, rows in zip(BAND_LABELS, np.split(by_band, bounds[:-1]), strict=True):
+        yield f"age:{label}", rows
+    if "dispensed" in cohort.flags:
+        for name, rows in zip(cohort.conditions, cohort.holders("dispensed"), strict=True):
+            yield f"condition:{name}", rows
 
 
 def outside_groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
@@ -61,7 +62,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
     from scipy.sparse import csr_matrix
 
     own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
-    per_row = np.column_stack([cohort.exposure, own_cost, *(cohort.exposure * p for p in paid_per_month.values())])
+    per_row = _side_by_side(cohort.exposure, own_cost, list(paid_per_month.values()))
     n, n_persons = len(own_cost), int(cohort.person.max(initial=-1)) + 1
     found = []
     for group, rows in groups(cohort) if found_groups is None else found_groups:
@@ -78,6 +79,17 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
                    *ratio_of_sums(got - spent, months)) for model, got in zip(paid_per_month, paid, strict=True)]
     return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
                                         "under_compensation_sek", "under_ci_low", "under_ci_high"])
+
+
+def _side_by_side(exposure: np.ndarray, own_cost: np.ndarray, paid_per_month: list[np.ndarray]) -> np.ndarray:
+    """Exposure, own cost and each model's pay as columns, shape (n, 2 + models); filled by blocks that stay at hand."""
+    columns = np.empty((len(exposure), 2 + len(paid_per_month)))
+    for start in range(0, len(exposure), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        columns[rows, 0], columns[rows, 1] = exposure[rows], own_cost[rows]
+        for j, paid in enumerate(paid_per_month, 2):
+            np.multiply(exposure[rows], paid[rows], out=columns[rows, j])
+    return columns
 
 
 def ratio_of_sums(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:

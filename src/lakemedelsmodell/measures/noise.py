@@ -82,7 +82,7 @@ def noise_floor(cohort: Cohort, predicted: np.ndarray, cost_responsibility: floa
     predicted : the best predictor's cost, SEK per listed month before α, shape (n,); not fitted on these costs, or
         fitted with few amounts on many persons
     cost_responsibility : α in (0, 1]
-    permutations, seed : of the third estimator
+    permutations, seed : of the third estimator; with no permutations it is nan, and so are ``low`` and ``high``
     """
     here = stays(cohort)
     expected = cohort.exposure * predicted
@@ -94,13 +94,14 @@ def noise_floor(cohort: Cohort, predicted: np.ndarray, cost_responsibility: floa
     if counted.sum() < 2:
         return NoiseFloor(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, variance)
     drawn = permuted_variances(here, residual, stratum, permutations, seed)
-    floor = np.sqrt(drawn.mean())
-    low, high = np.sqrt(np.quantile(drawn, [0.025, 0.975]))
+    floor = np.sqrt(drawn.mean()) if permutations else np.nan
+    low, high = np.sqrt(np.quantile(drawn, [0.025, 0.975])) if permutations else (np.nan, np.nan)
     return NoiseFloor(
         analytic=float(np.sqrt(variance[counted].mean())),
         squared_residuals=float(np.sqrt(own_variance(here, residual)[counted].mean())),
         permutation=float(floor),
-        permutation_se=float(drawn.std(ddof=1) / np.sqrt(permutations) / (2 * floor)) if floor > 0 else 0.0,
+        permutation_se=(float(drawn.std(ddof=1) / np.sqrt(permutations) / (2 * floor)) if floor > 0
+                        else 0.0 if permutations else np.nan),
         low=float(low), high=float(high), variance=variance,
     )
 

@@ -7,6 +7,7 @@ added up before any variance is taken; a mover has one stay per centre.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,19 +66,26 @@ class Stays:
         """Stays of shape (U,) added up per centre, shape (K,)."""
         return np.bincount(self.centre, per_stay, self.n_centres)
 
-    @property
+    @cached_property
     def months(self) -> np.ndarray:
         """M_k, listed months (times weight) per centre, shape (K,)."""
         return self.by_centre(self.exposure)
 
-    @property
+    @cached_property
     def number(self) -> np.ndarray:
         """Stays per centre, int64, shape (K,)."""
         return np.bincount(self.centre, minlength=self.n_centres)
 
 
 def stays(cohort: Cohort) -> Stays:
-    """The stays of a cohort."""
+    """The stays of a cohort, found once."""
+    if "stays" not in cohort.found:
+        cohort.found["stays"] = _stays(cohort)
+    found: Stays = cohort.found["stays"]
+    return found
+
+
+def _stays(cohort: Cohort) -> Stays:
     key = cohort.person.astype(np.int64) * cohort.n_centres + cohort.centre
     order = None
     if (np.diff(key) < 0).any():

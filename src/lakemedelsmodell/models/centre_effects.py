@@ -34,11 +34,9 @@ class CentreEffects(ProfiledLeastSquares):
         return "diagnosis of style in the amounts"
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
-        sums, e, K = self.sums(cohort), cohort.exposure, cohort.n_centres
-        flags = cohort.flags[self.rule]
-        cells = np.bincount(cohort.centre * np.int64(N_CELLS) + cohort.cell, e, K * N_CELLS).reshape(K, N_CELLS)
-        flagged = [np.bincount(cohort.centre[on], e[on], K) for on in flags.T]
-        by_centre = np.column_stack([cells, *flagged])
+        sums, K = self.sums(cohort), cohort.n_centres
+        totals = cohort.totals(self.rule)
+        by_centre = np.hstack([totals.months_by_cell, totals.flagged_months])
         spent = np.bincount(cohort.centre, cost_to_fit(cohort), K)
         solved = within_centres(sums.xtx[0], sums.xty[0], by_centre, spent, by_centre[:, :N_CELLS].sum(axis=1))
         return self.amounts(*solved, cohort, cost_responsibility)

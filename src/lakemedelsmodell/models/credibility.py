@@ -69,7 +69,7 @@ def credibility(cohort: Cohort, rule: Rule, thin: int = THIN) -> pd.DataFrame:
     flags = profiles.flags
     months, squared = (np.array([per[flags[:, c]].sum() for c in range(flags.shape[1])])
                        for per in (profiles.sum(e), squares))
-    persons = np.array([_distinct(cohort.person[on]) for on in cohort.flags[rule].T], dtype=np.int64)
+    persons = cohort.persons_holding(rule)
     found = pd.DataFrame({"condition": cohort.conditions, "persons": persons, "listed_months": months,
                           "add_on": add_ons})
     held = persons > 1
@@ -107,9 +107,3 @@ def thin_group_warnings(trust: pd.DataFrame) -> tuple[str, ...]:
         f"themselves (credibility {row.z:.2f}, standard error {row.standard_error:,.0f} SEK of cost per listed month)."
         if row.persons else f"{row.condition}: held by nobody when the amounts were set, so it pays nothing."
         for row in trust[trust["thin"]].itertuples())
-
-
-def _distinct(person: np.ndarray) -> int:
-    seen = np.zeros(int(person.max(initial=-1)) + 1, dtype=bool)
-    seen[person] = True
-    return int(seen.sum())
