@@ -11,7 +11,7 @@ from cohorts import cohort, random_cohort, table
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.measures import compare
 from lakemedelsmodell.measures.contrasts import bca_interval, contrast, log_sd_ratio
-from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
+from lakemedelsmodell.models import AgeSex, ChronicConditions, ChronicDefended, Flat, out_of_fold
 from lakemedelsmodell.settlement import settle
 
 ALPHA = 0.7
@@ -126,7 +126,7 @@ def data():
 @pytest.fixture(scope="module")
 def comparison(data):
     return compare({m.name: m.fit(data, ALPHA).rounded() for m in (Flat(), AgeSex(), ChronicConditions(),
-                                                                    ChronicConditions("listed"))}, data, ALPHA)
+                                                                    ChronicDefended())}, data, ALPHA)
 
 
 def test_every_model_pays_the_same_money(comparison, data):

@@ -187,7 +187,7 @@ def test_names_and_rules_of_the_two_chronic_models():
     data = replace(data, flags={"dispensed": data.flags["dispensed"], "listed": few})
     plain, defended = ChronicConditions().fit(data, ALPHA), ChronicConditions("listed", "skane_wide").fit(data, ALPHA)
     assert (plain.model, plain.rule, plain.condition_set) == ("chronic", "dispensed", None)
-    assert (defended.model, defended.rule, defended.condition_set) == ("chronic_defended", "listed", "skane_wide")
+    assert (defended.model, defended.rule, defended.condition_set) == ("chronic_strict", "listed", "skane_wide")
     assert not np.allclose(plain.add_ons, defended.add_ons)
 
 

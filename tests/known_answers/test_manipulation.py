@@ -18,10 +18,10 @@ from lakemedelsmodell.manipulation.fees import fee_state, replayed_cost
 from lakemedelsmodell.manipulation.folder import write_manipulation
 from lakemedelsmodell.manipulation.frontier import EFFORT, dominated, robustness
 from lakemedelsmodell.manipulation.play import lasting, play, re_estimated, reimbursed
-from lakemedelsmodell.manipulation.region import Region, bounded
+from lakemedelsmodell.manipulation.region import Region
 from lakemedelsmodell.manipulation.results import COLUMNS, manipulate
 from lakemedelsmodell.manipulation.strategies import STRATEGIES, CheapestDrug, SplitPrescription, StarterPack
-from lakemedelsmodell.models.least_squares import cells_and_add_ons, normal_equations
+from lakemedelsmodell.models.least_squares import bounded, cells_and_add_ons, normal_equations
 from lakemedelsmodell.simulation.fees import region_cost
 from small_region import OLD, PATIENTS, board_of, played, small_region
 

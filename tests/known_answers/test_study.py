@@ -4,12 +4,13 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import swiss
 from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set, read_condition_list
 from lakemedelsmodell.data.flag_kernel import resolved
-from lakemedelsmodell.data.flags import build_cohort
+from lakemedelsmodell.data.flags import build_cohort, code_summary
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, UserError
@@ -88,6 +89,8 @@ def test_cohorts_straight_from_blocks_are_those_of_the_tables(skane, plan, condi
             np.testing.assert_array_equal(mine.groups[name], held, err_msg=name)
     np.testing.assert_array_equal(direct.paid.prior_cost, judge_says.prior_cost)
     assert np.isnan(judge_says.prior_cost).any()
+    sums = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
+    pd.testing.assert_frame_equal(direct.codes, sums[list(direct.codes)], check_dtype=False)
 
 
 def test_conditions_require_and_yield_as_found():

@@ -103,7 +103,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
 
     progress("fitting the models")
     published = published_table(published_year(settings, period))
-    models: list[Model | Predictor] = [*payable(published, conditions), *upper_bounds(expected)]
+    codes = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
+    models: list[Model | Predictor] = [*payable(published, conditions, codes), *upper_bounds(expected)]
     payers, left_out = fit_models(models, fitted, paid, alpha)
     tables = {name: replace(table, valid_from=published.valid_from if name == published.model else period.start)
               for name, table in payers.items() if isinstance(table, AmountTable)}
@@ -138,7 +139,6 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     own_cost = next(iter(comparison.settlements.values())).own_cost_per_month
 
     progress("incentives and examples")
-    codes = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
     totals = said_as.totals_dict(paid, comparison, alpha) | {
         "published_sek": published_sek,
         "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}

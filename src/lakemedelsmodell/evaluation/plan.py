@@ -18,6 +18,8 @@ from lakemedelsmodell.evaluation.settings import Settings
 from lakemedelsmodell.evaluation.warnings import Warned, warned
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lakemedelsmodell.models import Model, Predictor
 
 TODAY, PROPOSAL = "age_sex", "chronic"
@@ -121,13 +123,19 @@ def period_beside(period: Period) -> Period | None:
     return Period(half.start, add_months(half.start, BESIDE_MONTHS)) if period == half else half
 
 
-def payable(published: AmountTable, conditions: ConditionSet) -> list[Model]:
-    """Models that end as a table, simplest first. The published table is today's."""
+def payable(published: AmountTable, conditions: ConditionSet, codes: pd.DataFrame) -> list[Model]:
+    """Models that end as a table, simplest first. The published table is today's.
+
+    ``codes``: sums by code of the look-back (:func:`~lakemedelsmodell.data.flags.code_summary`), whose prices bound the
+    amounts of the defended version.
+    """
+    from lakemedelsmodell.measures.qualifying import catalogue, most_by_price
     from lakemedelsmodell.models import (
         AgeSex,
         AgeSexCni,
         AgeSexPool,
         ChronicConditions,
+        ChronicDefended,
         ChronicNonnegative,
         ChronicPool,
         Constrained,
@@ -140,9 +148,10 @@ def payable(published: AmountTable, conditions: ConditionSet) -> list[Model]:
 
     assert published.valid_from is not None
     name = conditions.name
+    most = most_by_price(conditions, catalogue(codes["atc"], codes))
     return [
         Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(),
-        ChronicConditions("dispensed", name), ChronicConditions("listed", name), ChronicNonnegative("dispensed", name),
+        ChronicConditions("dispensed", name), ChronicDefended(name, most), ChronicNonnegative("dispensed", name),
         AgeSexCni(), AgeSexPool(10_000), AgeSexPool(), AgeSexPool(50_000), ChronicPool("dispensed", name),
         HighestOnly("dispensed", name), Count("dispensed", name),
         Constrained("dispensed", name), Credibility("dispensed", name),

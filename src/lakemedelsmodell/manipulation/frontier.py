@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from lakemedelsmodell.manipulation.designs import PROPOSAL, TODAY
+from lakemedelsmodell.manipulation.designs import PROPOSAL
 from lakemedelsmodell.manipulation.region import Terms
 
 EFFORT = 0.1
 """Effort at which designs are held against each other: one in ten of those eligible. [chosen before any frontier]"""
 MAY_LOSE = 0.25
-"""Share of the proposal's gain in fit over today that a defended version may give up. [chosen before any frontier]"""
+"""Share of the proposal's gain in fit over today that a defended version may give up, pool held against pool. [the
+share chosen before any frontier, like against like after the first ones]"""
 
 RULE = ("Recommended is, of the designs that no other beats both in fit and in worst gain and that keep at least "
-        f"{1 - MAY_LOSE:.0%} of what the proposal gains in fit over today, the one with the highest robustness; fit is "
-        "RMSE to the ideal net where a truth is known, else out-of-period R². Worst gain: the largest gain per listed "
+        f"{1 - MAY_LOSE:.0%} of what the proposal gains in fit over today (all with the design's pool, where it has "
+        "one), the one with the highest robustness; fit is RMSE to the ideal net where a truth is known, else "
+        "out-of-period R². Worst gain: the largest gain per listed "
         f"month of any strategy that one centre plays on {EFFORT:.0%} of those eligible.")
 
 
@@ -33,7 +35,8 @@ def dominated(loss: np.ndarray, gain: np.ndarray) -> np.ndarray:
     return np.asarray((no_worse & better).any(axis=1))
 
 
-def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[str]) -> pd.DataFrame:
+def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[str],
+             like: Mapping[float | None, tuple[Terms, Terms]]) -> pd.DataFrame:
     """One row per design.
 
     Parameters
@@ -41,13 +44,15 @@ def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[
     terms : of the designs
     gains : strategy, design, amounts, effort, played_by, gain_per_listed_month
     prescribing : strategies that act on dispensings, whose worst gain is told apart from those that act on lists
+    like : pool threshold of a design → today and the proposal with the same pool: what its fit is held against
 
     Returns
     -------
     DataFrame
         design, model, says, conditions, r2, sd, rmse_to_ideal (nan where no truth is known), worst_gain (SEK per
         listed month, at least 0), worst_strategy, worst_prescribing_gain, worst_prescribing_strategy, robustness,
-        prescribing_robustness, fit_kept (share of the proposal's gain in fit over today), dominated, recommended.
+        prescribing_robustness, fit_kept (share of the proposal's gain in fit over today, all with the design's pool;
+        nan where the proposal gains nothing), dominated, recommended.
     """
     played = gains[(gains["played_by"] == "one") & (gains["effort"] == EFFORT) & (gains["amounts"] == "frozen")]
     rows = []
@@ -63,13 +68,17 @@ def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[
     for kind in ("", "prescribing_"):
         reference = table.loc[PROPOSAL, f"worst_{kind}gain"]
         table[f"{kind}robustness"] = [robustness(w, reference) for w in table[f"worst_{kind}gain"]]
-    gained = loss[TODAY] - loss[PROPOSAL]
-    table["fit_kept"] = (loss[TODAY] - loss) / gained if gained > 0 else np.nan
+    table["fit_kept"] = [_kept(loss[t.design.name], *(u.rmse_to_ideal if known else 1 - u.r2
+                                                      for u in like[t.design.pool_threshold])) for t in terms]
     table["dominated"] = dominated(loss.to_numpy(), table["worst_gain"].to_numpy())
     fits = ~table["dominated"] & (table["fit_kept"] >= 1 - MAY_LOSE) & (table["model"] == "chronic_defended")
     best = table[fits].sort_values(["robustness", "fit_kept"], ascending=False).index[:1]
     table["recommended"] = table.index.isin(best)
     return table.reset_index()
+
+
+def _kept(loss: float, today: float, proposal: float) -> float:
+    return (today - loss) / (today - proposal) if proposal < today else np.nan
 
 
 def _worst(played: pd.DataFrame, kind: str) -> dict[str, object]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from lakemedelsmodell.facts import BAND_FROM
 from lakemedelsmodell.manipulation.board import Board, Outcome
-from lakemedelsmodell.manipulation.region import Terms, bounded
+from lakemedelsmodell.manipulation.region import Terms
 from lakemedelsmodell.manipulation.strategies import Strategy
-from lakemedelsmodell.models.least_squares import borrow_empty_cells, normal_equations
+from lakemedelsmodell.models.least_squares import borrow_empty_cells, bounded, normal_equations
 
 PlayedBy = Literal["one", "tenth", "all"]
 PLAYED_BY: tuple[PlayedBy, ...] = ("one", "tenth", "all")

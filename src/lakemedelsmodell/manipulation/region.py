@@ -33,12 +33,13 @@ from lakemedelsmodell.evaluation import Plan, Settings, make_plan
 from lakemedelsmodell.manipulation.designs import Design
 from lakemedelsmodell.measures.fit import fit_measures
 from lakemedelsmodell.measures.noise import noise_floor
+from lakemedelsmodell.measures.qualifying import Bundle, Catalogue, catalogue, cheapest_bundle
 from lakemedelsmodell.measures.truth import ideal_net
 from lakemedelsmodell.models.base import cost_to_fit
 from lakemedelsmodell.models.least_squares import (
     NormalEquations,
     borrow_empty_cells,
-    cells_and_add_ons,
+    bounded,
     normal_equations,
 )
 from lakemedelsmodell.settlement import pooled_cost
@@ -48,8 +49,6 @@ MAX_ROUNDS = 25
 """Times amounts are fitted anew until they keep to what depends on them."""
 KRONA = 1.0
 """Amounts are in whole kronor."""
-MIN_ROWS = 20
-"""A code needs this many purchases in the data before a centre could choose its pack."""
 EPOCH = date(1970, 1, 1)
 
 
@@ -60,37 +59,6 @@ def month_number(day: date) -> int:
 
 def day_number(day: date) -> int:
     return (day - EPOCH).days
-
-
-@dataclass(frozen=True, eq=False)
-class Catalogue:
-    """What one pack of each code is, by the purchases of the look-back; nan for codes bought too seldom.
-
-    Attributes
-    ----------
-    price, ddd : float64, shape (N,)
-        Gross SEK (what the region paid where gross prices are not known) and DDD per pack.
-    in_base, free : bool, shape (N,)
-        Whether most of its rows count as cost; whether it never cost a patient anything.
-    """
-
-    price: np.ndarray
-    ddd: np.ndarray
-    in_base: np.ndarray
-    free: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """The least a centre must have dispensed so that somebody carries a condition: packs of one code on given days.
-
-    ``days`` are counted from the first; ``packs`` is how many on each; ``sek`` the gross price of all.
-    """
-
-    code: int
-    days: tuple[int, ...]
-    packs: tuple[int, ...]
-    sek: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,13 +203,7 @@ class Region:
     def catalogue(self) -> Catalogue:
         """One pack of each code."""
         window = self.plan.lookback
-        sums = code_summary(self.half_year, (window.start, window.end)).set_index("atc").reindex(self.codes)
-        gross = sums["gross_sek"] if self.staircases else sums["cost_sek"]
-        sums = sums.where((sums["positive_rows"] >= MIN_ROWS) & (sums["packages"] > 0) & (gross > 0))
-        price = (gross / sums["packages"]).to_numpy(float)
-        return Catalogue(price, (sums["ddd"] / sums["packages"]).to_numpy(float),
-                         (sums["base_rows"] / sums["rows"] >= 0.5).to_numpy(),
-                         (sums["cost_sek"] >= 0.999 * gross).to_numpy())
+        return catalogue(self.codes, code_summary(self.half_year, (window.start, window.end)))
 
     @cached_property
     def _marks(self) -> dict[Any, Marks]:
@@ -275,28 +237,7 @@ class Region:
 
     def bundle(self, conditions: ConditionSet, name: str) -> Bundle | None:
         """The cheapest way for a centre to qualify somebody for a condition; None where no code will do."""
-        c = conditions[name]
-        if not c.include or c.requires:
-            return None
-        dates, apart = c.min_dates or 1, c.min_days_apart or 0
-        dates = max(dates, 2 if apart else 1)
-        days = tuple(round(j * max(apart, dates - 1) / max(dates - 1, 1)) for j in range(dates))
-        best: tuple[tuple[float, float, str], Bundle] | None = None
-        shelf = self.catalogue
-        for code, atc in enumerate(self.codes):
-            if not c.matches(atc) or not shelf.price[code] > 0:
-                continue
-            short = c.min_ddd or 0
-            if short and not shelf.ddd[code] > 0:
-                continue
-            packs = max(dates, int(np.ceil(c.min_packages or 0)),
-                        int(np.ceil(short / shelf.ddd[code])) if short else 0)
-            each = tuple(packs // dates + (j < packs % dates) for j in range(dates))
-            sek = packs * float(shelf.price[code])
-            rank = (sek * bool(shelf.in_base[code]), sek, atc)
-            if best is None or rank < best[0]:
-                best = rank, Bundle(code, days, each, sek)
-        return best[1] if best else None
+        return cheapest_bundle(conditions, name, self.catalogue)
 
     def packs(self, person: np.ndarray, code: int, day: int, packs: int) -> Purchases:
         """So many packs of the catalogue for each person on a day; what the region pays is for the replay to find."""
@@ -345,7 +286,7 @@ class Region:
         return found
 
     def _most(self, terms: Terms) -> dict[str, float]:
-        """The highest amount (SEK per listed month before φ) by which a group brings no more than it may."""
+        """The highest amount (SEK per listed month, before φ) by which a group brings no more than it may."""
         design, most = terms.design, {}
         assert design.max_return is not None
         for name in terms.conditions.names:
@@ -354,7 +295,7 @@ class Region:
                 sek = bundle.sek if design.qualifying_cost == "full price" else self.first_purchase(bundle)
                 costs = self.alpha * sek * bool(self.catalogue.in_base[bundle.code])
                 months = self.months_paid(terms, name, bundle)
-                most[name] = design.max_return * costs / (terms.phi[1] * months) if months else np.inf
+                most[name] = design.max_return * costs / months if months else np.inf
         return most
 
     def first_purchase(self, bundle: Bundle) -> float:
@@ -466,23 +407,6 @@ def _fit(sums: NormalEquations, held: np.ndarray, fitted: Cohort, cost: np.ndarr
         if np.array_equal(order, np.argsort(-add_ons, kind="stable")):
             break
     return cells, add_ons
-
-
-def bounded(xtx: np.ndarray, xty: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`cells_and_add_ons` with add-ons no higher than ``upper``, shape (C,): what is over is held there and the
-    rest solved again, since they then take over its cost. An add-on nobody carries is 0."""
-    C = len(upper)
-    at = np.zeros(C, dtype=bool)
-    while True:
-        fixed = len(xty) - C + np.flatnonzero(at)
-        left, spent = xtx.copy(), xty - xtx[:, fixed] @ upper[at]
-        left[fixed], left[:, fixed] = 0.0, 0.0
-        cells, add_ons = cells_and_add_ons(left, spent)
-        add_ons = np.where(at, upper, np.nan_to_num(add_ons))
-        over = add_ons > upper
-        if not over.any():
-            return cells, add_ons
-        at |= over
 
 
 def _meets(marks: Marks, conditions: ConditionSet, rule: str, persons: int) -> np.ndarray:

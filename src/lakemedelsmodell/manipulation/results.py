@@ -192,7 +192,10 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
         "strategies": [{"number": s.number, "name": s.name, "says": s.says, "closed_form": s.closed_form}
                        for s in strategies],
     }
-    table = frontier(terms, played, [s.name for s in strategies if isinstance(s, OnRows)])
+    like = {pool: (region.terms(Design(name=TODAY, conditions=False, pool_threshold=pool)),
+                   region.terms(Design(name=PROPOSAL, pool_threshold=pool)))
+            for pool in dict.fromkeys(t.design.pool_threshold for t in terms)}
+    table = frontier(terms, played, [s.name for s in strategies if isinstance(s, OnRows)], like)
     return Manipulation(played, table, floor, told, left_out)
 
 

@@ -12,7 +12,7 @@ class ChronicConditions(LeastSquares):
     """Age band × sex plus an add-on, never negative, per chronic condition.
 
     With ``rule`` "dispensed" one dispensing in the look-back flags a condition (model ``chronic``); with
-    "listed" the thresholds of the condition list must hold (model ``chronic_defended``).
+    "listed" the thresholds of the condition list must hold (model ``chronic_strict``).
     ``condition_set`` names the list in the amounts; it changes nothing else.
     """
 
@@ -21,8 +21,8 @@ class ChronicConditions(LeastSquares):
 
     @property
     def name(self) -> str:
-        return "chronic" if self.rule == "dispensed" else "chronic_defended"
+        return "chronic" if self.rule == "dispensed" else "chronic_strict"
 
     @property
     def role(self) -> str:
-        return "the proposal" if self.rule == "dispensed" else "the proposal, hardened"
+        return "the proposal" if self.rule == "dispensed" else "the proposal, stricter rules"

@@ -116,6 +116,23 @@ def cells_and_add_ons(xtx: np.ndarray, xty: np.ndarray) -> tuple[np.ndarray, np.
     return np.where(lived, cells, np.nan), add_ons
 
 
+def bounded(xtx: np.ndarray, xty: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`cells_and_add_ons` with add-ons no higher than ``upper``, shape (C,): what is over is held there and the
+    rest solved again, since they then take over its cost. An add-on nobody carries is 0."""
+    C = len(upper)
+    at = np.zeros(C, dtype=bool)
+    while True:
+        fixed = len(xty) - C + np.flatnonzero(at)
+        left, spent = xtx.copy(), xty - xtx[:, fixed] @ upper[at]
+        left[fixed], left[:, fixed] = 0.0, 0.0
+        cells, add_ons = cells_and_add_ons(left, spent)
+        add_ons = np.where(at, upper, np.nan_to_num(add_ons))
+        over = add_ons > upper
+        if not over.any():
+            return cells, add_ons
+        at |= over
+
+
 def nonnegative_solution(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:
     """argmin over b ≥ 0 of ½ b'Sb − r'b, S positive semi-definite (collinear columns allowed), shape (C, C).
 

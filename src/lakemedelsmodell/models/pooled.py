@@ -6,12 +6,20 @@ The amounts are set on min(C, T) and the pool is paid from the same budget. A ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from lakemedelsmodell.amounts import AmountTable
+from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.models.base import LeastSquares, ProfiledLeastSquares, Rule
+from lakemedelsmodell.models.least_squares import bounded
 
 POOL_THRESHOLD = 25_000.0
 """T of the headline, SEK of a person's cost in half a year."""
+DEFENDED_POOL = 10_000.0
+"""T of the defended version, chosen from the frontier by its rule (docs/manipulation.md)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,32 @@ class ChronicPool(ProfiledLeastSquares):
     @property
     def role(self) -> str:
         return "combination"
+
+
+@dataclass(frozen=True)
+class ChronicDefended(ProfiledLeastSquares):
+    """The proposal made hard to manipulate (``chronic_defended``): what docs/manipulation.md chose from the frontier.
+
+    The thresholds of the condition list hold, no amount stands for more cost per listed month than ``most`` (SEK,
+    before α, by condition; no bound where it is not there), and cost above a low threshold is pooled.
+    """
+
+    condition_set: str | None = None
+    most: Mapping[str, float] = field(default_factory=dict)
+    pool_threshold: float = DEFENDED_POOL  # SEK per person and half-year
+    rule: Rule = "listed"
+
+    @property
+    def name(self) -> str:
+        return "chronic_defended"
+
+    @property
+    def role(self) -> str:
+        return "the proposal, hardened, with a pool"
+
+    def table(self, xtx: np.ndarray, xty: np.ndarray, cohort: Cohort, cost_responsibility: float) -> AmountTable:
+        upper = np.array([self.most.get(name, np.inf) for name in cohort.conditions])
+        return self.amounts(*bounded(xtx, xty, upper), cohort, cost_responsibility)
 
 
 def _named(threshold: float) -> str:

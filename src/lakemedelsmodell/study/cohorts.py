@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort
@@ -43,6 +44,8 @@ class WorldCohorts:
         Cost to expect at the region's average practice, SEK per listed month, by row of ``paid``.
     style : float64, shape (K,)
         s_k: what the centre's prescribing style is expected to cost, SEK per listed month before α.
+    codes : DataFrame
+        Sums by code of the look-back, as :func:`~lakemedelsmodell.data.flags.code_summary` gives them.
     """
 
     fitted: Cohort
@@ -50,6 +53,7 @@ class WorldCohorts:
     others: tuple[tuple[ConditionSet, Cohort, Cohort], ...]
     expected: np.ndarray
     style: np.ndarray
+    codes: pd.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,7 @@ class _Stretch:
 @dataclass(frozen=True, eq=False)
 class _Part:
     """One block: its persons, its stretches, cost per month expected usually and for the style, (persons,), groups
-    that no model sees and the cost of the look-back per month, (persons,)."""
+    that no model sees and the cost of the look-back per month, (persons,), and :func:`_by_code`."""
 
     persons: int
     stretches: list[_Stretch]
@@ -78,6 +82,7 @@ class _Part:
     style: np.ndarray
     groups: dict[str, np.ndarray]
     prior_cost: np.ndarray
+    by_code: np.ndarray
 
 
 def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Sequence[ConditionSet] = (), *,
@@ -93,12 +98,13 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
 
     def draw(home: int) -> _Part:
         block = world.block(home)
-        ddd, _, region = world.costs(block, world.factors)
+        ddd, gross, region = world.costs(block, world.factors)
         usual, styled = (cost / HALF_YEAR for _, cost in world.expected.both(block))
         return _Part(len(block.persons), [
             _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
             for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))
-        ], usual, styled - usual, *_traits(world, block, region, plan))
+        ], usual, styled - usual, *_traits(world, block, region, plan),
+            _by_code(world, block, plan, ddd, gross, region))
 
     parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(home) for home in range(world.n_centres))
     centres = centre_tables(world)[0].to_pandas()
@@ -133,7 +139,8 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         replace(paid, groups={name: per_row([part.groups[name] for part in parts]) for name in parts[0].groups},
                 prior_cost=per_row([part.prior_cost for part in parts])),
         tuple((other, *both(1 + i)) for i, other in enumerate(others)),
-        expected=per_row([part.usual for part in parts]), style=style_per_month)
+        expected=per_row([part.usual for part in parts]), style=style_per_month,
+        codes=_code_summary(world, np.sum([part.by_code for part in parts], axis=0)))
 
 
 def _stretch(world: World, block: Block, region: np.ndarray, period: Period, flags: list[dict[str, np.ndarray]]
@@ -170,6 +177,26 @@ def _stretch(world: World, block: Block, region: np.ndarray, period: Period, fla
         months=np.concatenate([np.full(len(steady), float(M)), np.bincount(inverse, minlength=len(several))])[order],
         ore=np.concatenate([ore[steady].sum(axis=1), np.bincount(inverse, ore[person, at], len(several))])[order],
         flags=flags)
+
+
+def _by_code(world: World, block: Block, plan: Plan, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray
+             ) -> np.ndarray:
+    """Rows, packages, hundredths of a DDD, gross and region's öre by code in the look-back, int64, shape (5, J)."""
+    f, start = block.fills, world.scenario.window.start
+    rows = (f.day >= (plan.lookback.start - start).days) & (f.day < (plan.lookback.end - start).days)
+    if block.uncoded is not None:
+        rows &= ~block.uncoded
+    sums = [np.bincount(f.substance[rows], values[rows], len(world.drugs.atc))
+            for values in (np.ones(len(f.day)), f.packages, np.rint(ddd * 100), gross, region)]
+    return np.rint(sums).astype(np.int64)
+
+
+def _code_summary(world: World, sums: np.ndarray) -> pd.DataFrame:
+    rows, packages, ddd, gross, region = sums
+    found = pd.DataFrame({
+        "atc": list(world.drugs.atc), "rows": rows, "packages": packages, "ddd": ddd / 100, "cost_sek": region / 100,
+        "gross_sek": gross / 100, "base_rows": rows * world.drugs.in_base, "positive_rows": rows})
+    return found[found["rows"] > 0].sort_values("atc", ignore_index=True)
 
 
 def _traits(world: World, block: Block, region: np.ndarray, plan: Plan) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from lakemedelsmodell.simulation.scenario import Scenario
 
 CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_published"),
-             ("chronic_defended", "age_sex"), ("chronic_atc2", "age_sex"), ("age_sex_pool", "age_sex"),
-             ("chronic", "age_sex_pool"), ("age_sex_cni", "age_sex"), ("chronic", "age_sex_cni"),
-             ("chronic_nonnegative", "age_sex"), ("highest_only", "age_sex"), ("count", "age_sex"),
-             ("boosting", "age_sex"))
+             ("chronic_defended", "age_sex"), ("chronic_defended", "age_sex_pool_10k"), ("chronic_atc2", "age_sex"),
+             ("age_sex_pool", "age_sex"), ("chronic", "age_sex_pool"), ("age_sex_cni", "age_sex"),
+             ("chronic", "age_sex_cni"), ("chronic_nonnegative", "age_sex"), ("highest_only", "age_sex"),
+             ("count", "age_sex"), ("boosting", "age_sex"))
 """(model, against); those with a model that is not there are left out."""
 HEADLINE = ("age_sex", "age_sex_pool", "chronic", "chronic_pool")
 ORACLE = "oracle"
@@ -81,14 +81,17 @@ def atc_level_2() -> ConditionSet:
     return ConditionSet("atc2", tuple(Condition(p, include=(p,), source="ATC level 2 (WHO)") for p in prefixes))
 
 
-def models(conditions: ConditionSet, published: AmountTable) -> list[Any]:
-    """The models of a study beside the oracle, simplest first; the last is never paid."""
+def models(conditions: ConditionSet, published: AmountTable, codes: pd.DataFrame) -> list[Any]:
+    """The models of a study beside the oracle, simplest first; the last is never paid. ``codes``: sums by code, whose
+    prices bound the amounts of the defended version."""
+    from lakemedelsmodell.measures.qualifying import catalogue, most_by_price
     from lakemedelsmodell.models import (
         AgeSex,
         AgeSexCni,
         AgeSexPool,
         Boosting,
         ChronicConditions,
+        ChronicDefended,
         ChronicNonnegative,
         ChronicPool,
         Count,
@@ -99,8 +102,9 @@ def models(conditions: ConditionSet, published: AmountTable) -> list[Any]:
 
     assert published.valid_from is not None
     name = conditions.name
+    most = most_by_price(conditions, catalogue(codes["atc"], codes))
     return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), AgeSexCni(), AgeSexPool(10_000), AgeSexPool(),
-            AgeSexPool(50_000), ChronicConditions("dispensed", name), ChronicConditions("listed", name),
+            AgeSexPool(50_000), ChronicConditions("dispensed", name), ChronicDefended(name, most),
             ChronicNonnegative("dispensed", name), ChronicPool("dispensed", name), HighestOnly("dispensed", name),
             Count("dispensed", name), Boosting()]
 
@@ -148,7 +152,7 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
         with ThreadPoolExecutor(workers) as pool:
             floor = pool.submit(noise_floor, drawn.paid, drawn.expected, alpha, permutations=PERMUTATIONS)
             # The last model takes longest, so it goes first.
-            chosen = [m for m in models(conditions, published) if competitors or m.name in HEADLINE]
+            chosen = [m for m in models(conditions, published, drawn.codes) if competitors or m.name in HEADLINE]
             fitted = {m.name: pool.submit(_fit, m, drawn, alpha) for m in chosen[::-1]}
             fitted |= {f"chronic_{other.name}": pool.submit(_other_proposal, other, of_fit, of_paid, alpha)
                        for other, of_fit, of_paid in drawn.others}
