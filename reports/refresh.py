@@ -1,13 +1,16 @@
-"""Take a full-size run into the project: the reference report, the amounts `explain` shows, and the README.
+"""Make the reference report and take it into the project: the report, its tables and pages, the gallery, the README.
 
-    python -m lakemedelsmodell simulate
-    python reports/refresh.py runs/skane_2026h1
+    python reports/refresh.py
 
-Nothing person-level is copied. Run it after a change that moves results; the tests hold the README to what it writes.
+simulates the default world at full size, plays manipulation on it and takes in what comes of it (about half an hour of
+two cores). ``python reports/refresh.py runs/skane_2026h1`` takes in a run that lies there already. Nothing person-level
+is copied. Run it after a change that moves results; the tests hold the README to what it writes, and
+simulations/skane_2026h1.expected.csv holds the numbers at a smaller scale.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -17,12 +20,20 @@ import sys
 from pathlib import Path
 
 from lakemedelsmodell.cli.printing import summary
+from lakemedelsmodell.report import write_reports
 
 PROJECT = Path(__file__).resolve().parents[1]
 REFERENCE = PROJECT / "reports" / "skane_2026h1"
-TABLES = ("results.json", "centres.csv", "amounts.csv", "calibration.json", "manifest.json")
+GALLERY, IMAGES = PROJECT / "docs" / "gallery.md", PROJECT / "docs" / "images"
+TABLES = ("results.json", "results.xlsx", "centres.csv", "amounts.csv", "contributions.csv", "coverage.csv",
+          "calibration.json", "manifest.json")
 EXAMPLE = re.compile(r"^\$ python -m lakemedelsmodell (.*)\n(?:(?!\$ |```).*\n)*", re.MULTILINE)
 RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- /result -->)", re.DOTALL)
+FIGURE = re.compile(r'<figure id="(?P<ident>[^"]+)">\s*<div role="img" aria-label="(?P<alt>[^"]*)">'
+                    r'<div class="on-page">'
+                    r"(?P<svg><svg.*?</svg>)</div>.*?<figcaption>(?P<caption>.*?)</figcaption>", re.DOTALL)
+FIRST_PICTURE = "net_by_centre"
+"""The picture of all centres as the README knows it."""
 
 
 def command(*arguments: str) -> str:
@@ -31,16 +42,42 @@ def command(*arguments: str) -> str:
     return subprocess.run(call, check=True, capture_output=True, text=True).stdout
 
 
+def made() -> Path:
+    """A run of the default world at full size, with manipulation played on it."""
+    run = PROJECT / "runs" / "skane_2026h1"
+    command("simulate", "skane_2026h1", "--out", str(run))
+    command("manipulate", "skane_2026h1", "--out", str(run.with_name(f"{run.name}_manipulated")))
+    write_reports(run)
+    return run
+
+
+def gallery(run: Path) -> None:
+    """docs/gallery.md and its pictures: every figure of the English report with its caption."""
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))["run"]
+    page = (run / "report.en.html").read_text(encoding="utf-8")
+    said = ["# Gallery", "",
+            "Every figure of the report, in one look: today's model is always amber and hollow, the proposal blue and "
+            "filled, so that they can be told apart by colour-blind readers and in greyscale print. Each is a function "
+            "of `lakemedelsmodell.report.figures` that draws on a matplotlib Axes and returns it.", "",
+            f"Drawn from a simulated run: scenario `{results['scenario']}`, seed {results['seed']}, scale "
+            f"{results['scale']:g}. Written by `reports/refresh.py`.", ""]
+    for figure in FIGURE.finditer(page):
+        name = FIRST_PICTURE if figure["ident"] == "all-centres" else figure["ident"].replace("-", "_")
+        alone = figure["svg"].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        (IMAGES / f"{name}.svg").write_text(alone + "\n", encoding="utf-8")
+        title = figure["ident"].replace("-", " ").capitalize()
+        said += [f"## {title}", "", f"![{html.unescape(figure['alt'])}](images/{name}.svg)", "",
+                 html.unescape(figure["caption"]), ""]
+    GALLERY.write_text("\n".join(said), encoding="utf-8")
+
+
 def main(run: Path) -> None:
     REFERENCE.mkdir(exist_ok=True)
-    for file in (*(run / name for name in TABLES), *run.glob("report.*.html")):
+    for file in (*(run / name for name in TABLES if (run / name).is_file()), *run.glob("report.*.html"),
+                 *run.glob("page.*.html")):
         shutil.copy(file, REFERENCE)
     shutil.copy(run / "amounts.csv", PROJECT / "src" / "lakemedelsmodell" / "facts" / "reference_amounts.csv")
-
-    picture = re.search(r"<svg.*?</svg>", (run / "report.en.html").read_text(encoding="utf-8"), re.DOTALL)
-    assert picture is not None
-    alone = picture[0].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    (PROJECT / "docs" / "images" / "net_by_centre.svg").write_text(alone + "\n", encoding="utf-8")
+    gallery(run)
 
     readme = PROJECT / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -51,4 +88,4 @@ def main(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else made())

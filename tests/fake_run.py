@@ -620,7 +620,8 @@ def decide(results: dict[str, Any], kind: str, verdict: str) -> None:
         "by_group_of_persons": [
             {"group": g, "persons": p, "change_sek": x * 1e6, "change_sek_per_listed_month": x}
             for g, p, x in (("conditions:0", 951387, -28.0), ("conditions:2", 99000, 10.0),
-                            ("conditions:4+", 73882, 410.5), ("condition:doak", 48790, 380.0), ("age:60-64", 90000, 2.0))],
+                            ("conditions:4+", 73882, 410.5), ("condition:doak", 48790, 380.0),
+                            ("age:60-64", 90000, 2.0))],
     }
     results["phase_in"] = {"from": "age_sex_published", "to": "chronic", "cap": 1.31, "rows": [
         {"years": years, "cap": cap, "year": year, "mean_abs_change": 5.0 / years, "largest_loss": -(cap or 14 / years),

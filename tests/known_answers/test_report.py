@@ -18,13 +18,15 @@ import pytest
 from fake_run import CONDITIONS, NASTY, make
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import WARNINGS
+from lakemedelsmodell.manipulation.designs import read_designs
+from lakemedelsmodell.manipulation.strategies import STRATEGIES
 from lakemedelsmodell.report import LANGUAGES, drawing, figures, render_report, worlds, write_reports
 from lakemedelsmodell.report.contents import read_run
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import Numbers
 from lakemedelsmodell.report.page import Page
 from lakemedelsmodell.report.texts import all_texts
-from lakemedelsmodell.study.grid import MEASURES, Grid, GridResult
+from lakemedelsmodell.study.grid import MEASURES, Grid, GridResult, read_grid
 
 NARROW, MINUS, HARD = "\u202f", "\u2212", "\u00a0"
 RUNS = {
@@ -117,10 +119,11 @@ def pages(folders: dict[str, Path]) -> dict[tuple[str, str], str]:
     """Every run in both languages; figures, which take the time, only where another kind of them is drawn."""
     found = {}
     for name, folder in folders.items():
-        with pytest.MonkeyPatch.context() as patch:
-            if name not in ("for", "undecided"):
-                patch.setattr(drawing, "drawn", lambda *_: "")
-            found |= {(name, lang): render_report(folder, lang) for lang in LANGUAGES}
+        for lang in LANGUAGES:
+            with pytest.MonkeyPatch.context() as patch:
+                if (name, lang) not in (("for", "en"), ("undecided", "en")):
+                    patch.setattr(drawing, "drawn", lambda *_: "")
+                found[name, lang] = render_report(folder, lang)
     return found
 
 
@@ -244,8 +247,7 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     rows = [r.replace("2026-01-01", "") for r in rows if ",condition," not in r]
     (bare / "amounts.csv").write_text("".join([*rows, "chronic,age_sex,00-04,K,0,4,-8,,\n"]), encoding="utf-8")
     for name, folder in odd.items():
-        monkeypatch.setattr(worlds, "packaged", {"lone": lambda: None, "january": partial(shipped_worlds, False)}.get(
-            name, shipped_worlds))
+        monkeypatch.setattr(worlds, "packaged", partial(shipped_worlds, name != "january"))
         page = Page(read_run(folder), "sv")
         page.head()["scroll"](caption=""), page.answer(), page.sections()
         used |= page.text.used
@@ -427,7 +429,7 @@ def test_january_and_february_stand_beside_the_half_year(pages: dict[tuple[str, 
 def paths_of(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Paths to every part of a tree, but of lists and of what has one part per condition only into the first."""
     entries = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree)) if isinstance(tree, list) else []
-    for key, value in entries[:1] if len(entries) > 14 or isinstance(tree, list) else entries:
+    for key, value in entries[:1] if path and len(entries) > 14 or isinstance(tree, list) else entries:
         yield (*path, key)
         if key not in ("flat", "age_sex_published", "chronic_defended", "amounts"):
             yield from paths_of(value, (*path, key))
@@ -438,7 +440,8 @@ def test_any_part_may_be_null_or_missing(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(drawing, "drawn", lambda *_: "")
     folder = make(tmp_path, "simulation", "for", 4)
     whole = (folder / file).read_text(encoding="utf-8")
-    for n, path in enumerate(p for p in paths_of(json.loads(whole)) if p != ("schema",)):
+    found = [path for path in paths_of(json.loads(whole)) if path != ("schema",)]
+    for n, path in enumerate(found[:: 4 if file == "results.json" else 1]):
         tree = json.loads(whole)
         part = tree
         for key in path[:-1]:
@@ -451,7 +454,7 @@ def test_any_part_may_be_null_or_missing(tmp_path: Path, monkeypatch: pytest.Mon
         assert "</html>" in render_report(folder, "sv"), path
 
 
-@pytest.mark.parametrize("centres", [1, 2, 40])
+@pytest.mark.parametrize("centres", [1, 2])
 def test_any_number_of_centres(tmp_path: Path, centres: int) -> None:
     html = render_report(make(tmp_path, "simulation", "undecided", centres), "en")
     assert ('id="all-centres"' in html) == (centres > 1)
@@ -571,3 +574,119 @@ def test_ticks_keep_the_decimals_their_step_needs() -> None:
     ax.xaxis.set_ticks([-2.5, 0, 2.5])
     figure.canvas.draw()
     assert [label.get_text() for label in ax.get_xticklabels()] == [f"{MINUS}2.5", "0.0", "2.5"]
+
+
+def test_the_headline_is_no_rosier_than_the_verdict(pages: dict[tuple[str, str], str], tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spread that is surely smaller beside one clause that fails is a no; beside one that is open, no answer."""
+    monkeypatch.setattr(drawing, "drawn", lambda *_: "")
+    assert "The rule fixed beforehand says yes: all 6 clauses hold." in plain(pages["for", "en"])
+    for holds, tag, ruling in ((False, "The rule says no", "says no: 1 of 6 clauses fail"),
+                               (None, "No answer yet", "no answer yet: 5 of 6 clauses hold and 1 are unanswered")):
+        folder = make(tmp_path / str(holds), "simulation", "for", 5)
+        found = json.loads((folder / "results.json").read_text(encoding="utf-8"))["verdict"]
+        found["decision"] = "against" if holds is False else "undecided"
+        found["clauses"][2]["holds"] = holds
+        edit(folder, {"verdict": found})
+        said = plain(render_report(folder, "en").split('id="answer"')[1].split("</section>")[0])
+        assert tag in said and ruling in said and "closer together" in said
+        assert ("own prescribing shows less" if holds is False else "whether own prescribing shows") in said
+
+
+def test_clauses_stand_with_number_threshold_and_outcome(pages: dict[tuple[str, str], str]) -> None:
+    cells = row(pages["against", "en"], "table-verdict",
+                "Own prescribing shows no less in the net (change in pass-through)")
+    assert [plain(cell) for cell in cells] == ["Fails", f"{MINUS}0.02", f"at least {MINUS}0.05"]
+    cells = row(pages["for", "sv"], "table-verdict", "Den egna förskrivningen syns inte mindre i nettot "
+                "(förändring av genomslaget)")
+    assert plain(cells[0]) == "Uppfylls"
+
+
+def test_each_goal_tells_what_it_does_not_tell(pages: dict[tuple[str, str], str]) -> None:
+    goals = pages["for", "sv"].split('id="goals"')[1].split("</section>")[0]
+    assert goals.count('class="card"') == goals.count("<em>Säger den inte:</em>") == 4
+    assert "Avtrappning" in goals and "7 av 42 grundbelopp är under noll" in plain(goals)
+
+
+def test_play_is_shown_where_it_lies_and_asked_for_where_not(pages: dict[tuple[str, str], str]) -> None:
+    assert row(pages["for", "en"], "table-frontier", "Run-off")[1:2] == ["17.0"]
+    assert row(pages["for", "en"], "table-strategies", "More markers for those who have some") == [
+        "+2.20", "+44.20", "+17.00"]
+    assert "Manipulation has not been played on these data." in plain(pages["against", "en"])
+
+
+def test_worlds_stand_with_their_scale_and_where_the_sign_flips(pages: dict[tuple[str, str], str]) -> None:
+    cells = [plain(cell) for cell in row(pages["for", "en"], "table-worlds", "gaming in English")]
+    assert cells[1] == "Fails" and cells[-1] == "no"
+    said = plain(pages["for", "en"])
+    assert "Simulated worlds at scale 10%, 8 to 16 draws of each from seed 1, rule 2026-11." in said
+    assert "changes sign at: weight of the dearest persons (factor) 1.25." in said
+
+
+def test_every_design_trick_and_assumption_has_a_name() -> None:
+    names = [*(f"designs.{d.name}" for d in read_designs()), *(f"strategies.{s.name}" for s in STRATEGIES),
+             *(f"dimensions.{d.name}" for d in read_grid().dimension)]
+    assert [name for lang in LANGUAGES for name in names if name not in all_texts(lang)] == []
+
+
+def test_the_checklist_is_the_same_in_both_languages_and_leads_somewhere(pages: dict[tuple[str, str], str]) -> None:
+    for guideline in ("tripod", "ademp"):
+        sv, en = ([(number, where, bool(remark))
+                   for number, _, where, remark in all_texts(lang)[f"checklist.{guideline}"]] for lang in LANGUAGES)
+        assert sv == en and all(where or remark for _, where, remark in sv)
+    items = pages["for", "en"].split('id="table-tripod"')[1].split("</table>")[0]
+    assert items.count('<a href="#') > 40 and "Not part of this run" not in items
+
+
+def test_strips_change_where_the_sign_does() -> None:
+    from matplotlib.figure import Figure
+
+    words = Words(Numbers("en").number, value="SEK", today="low", proposal="high")
+    ax = figures.sign_flips([("a", [0, 1], [-1, 3]), ("b", [0, 1], [-2, -1])], words, ax=Figure().subplots())
+    strips = [(bar.get_y() > 0.5, round(bar.get_x(), 2), round(bar.get_width(), 2), bar.get_hatch())
+              for bar in ax.patches]
+    assert strips == [(True, 0, 0.25, ""), (True, 0.25, 0.75, "////"), (False, 0, 1, "")]
+
+
+def test_the_funnel_widens_with_chance() -> None:
+    from matplotlib.figure import Figure
+
+    words = Words(Numbers("en").number, value="SEK", rank="chance", band="95", spread="99.8", today="beyond")
+    ax = figures.funnel([0, 50], [4, 5], [False, True], words, target=1.0, tau2=9.0,
+                        ax=Figure(figsize=(7, 3)).subplots())
+    inner, outer = (line.get_ydata() for line in ax.lines[1:4:2])
+    assert inner[0] == pytest.approx(1 + 1.959964 * 3) and outer[0] == pytest.approx(1 + 3.090232 * 3)
+    assert inner[-1] == pytest.approx(1 + 1.959964 * math.hypot(5 * 1.05, 3))
+    assert [len(dots.get_offsets()) for dots in ax.collections] == [1, 1]
+
+
+def test_parts_of_the_spread_end_where_their_sum_does() -> None:
+    from matplotlib.figure import Figure
+
+    words = Words(Numbers("en").number, value="variance")
+    ax = figures.spread_parts(["Today", "Proposal"], {"a": [4, 4], "b": [2, 1], "c": [3, 0]}, words,
+                              ax=Figure(figsize=(7, 2)).subplots())
+    assert [bar.get_x() + bar.get_width() for bar in ax.patches] == [4, 4, 6, 5, 9, 5]
+
+
+def test_add_ons_stand_with_their_intervals_and_designs_where_they_are() -> None:
+    from matplotlib.figure import Figure
+
+    words = Words(Numbers("en").number, value="SEK")
+    ax = figures.weights(["a", "b"], [100, 10], [10, 5], words, ax=Figure(figsize=(7, 2)).subplots())
+    ends = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
+    assert ends == [pytest.approx([80.4, 119.6], abs=0.01), pytest.approx([0.2, 19.8], abs=0.01)]
+    ax = figures.frontier([6, 4], [2, 44], ["Today", "Proposal"], ["today", "beaten"], words,
+                          ax=Figure(figsize=(7, 3)).subplots())
+    assert [text.get_text() for text in ax.texts] == ["Today"]  # what another beats has no name
+    assert sorted(tuple(dots.get_offsets()[0]) for dots in ax.collections) == [(4, 44), (6, 2)]
+
+
+def test_slopes_tell_gain_from_loss_and_phase_in_is_by_year() -> None:
+    from matplotlib.figure import Figure
+
+    words = Words(Numbers("en").number, value="SEK", today="before", proposal="after", band="gains", spread="loses")
+    ax = figures.slopes([0, 5, 1], [3, 2, 1], words, ax=Figure(figsize=(7, 3)).subplots())
+    assert [(line.get_ydata()[0], line.get_linestyle()) for line in ax.lines[:3]] == [(0, "-"), (1, "-"), (5, "--")]
+    ax = figures.phase_in([1, 2], [-10, -5], [-1, math.nan], words, ax=Figure(figsize=(7, 3)).subplots())
+    assert ax.lines[0].get_xydata().tolist() == [[1, -10], [2, -5]]

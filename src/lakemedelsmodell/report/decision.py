@@ -136,7 +136,7 @@ def verdict_section(page: Page) -> Section:
         section.say(t("verdict.intro", rule=page.results.at("verdict", "rule") or DASH))
         section.add("table", page.table(
             "table-verdict", "verdict.caption", "verdict.clause",
-            page.heads("verdict.col_", "number", "threshold", "outcome"), (_clause_row(page, c) for c in found)))
+            page.heads("verdict.col_", "outcome", "number", "threshold"), (_clause_row(page, c) for c in found)))
     section.add("h3", t("answer.reading"))
     section.add("list", reading(page))
     return section
@@ -157,7 +157,7 @@ def _clause_row(page: Page, clause: Gaps) -> Row:
     head = t.plain(f"clauses.{key}") if key != "other" else str(clause.at("says") or DASH)
     limit = t.plain(f"clauses.{key}_threshold", threshold=write(threshold))
     mark = Markup('<span class="state {}">{}</span>').format(outcome, t(f"verdict.{outcome}"))
-    return Row(head, (write(number), limit, mark), _detail(page, key, clause))
+    return Row(head, (mark, write(number), limit), _detail(page, key, clause))
 
 
 def _detail(page: Page, key: str, clause: Gaps) -> str:

@@ -350,7 +350,8 @@ def frontier(loss: Sequence[float], gain: Sequence[float], labels: Sequence[str]
     ax.set_ylabel(words.rank)
     ax.grid(True, axis="both")
     ticks(ax.xaxis, words)
-    ax.yaxis.set_major_formatter(lambda value, _: words.number(value, 0 if float(value).is_integer() else 1))
+    ax.set_yticks([0, 1, *(y for y in (3, 10, 30, 100, 300, 1000) if y <= ax.get_ylim()[1])])
+    ax.yaxis.set_major_formatter(lambda value, _: words.number(value))
     ax.yaxis.minorticks_off()
     return ax
 
@@ -365,15 +366,18 @@ def sign_flips(strips: Sequence[tuple[str, Sequence[float], Sequence[float]]], w
     ax = axes_of(ax)
     for row, (_, x, y) in enumerate(strips):
         place = len(strips) - 1 - row
-        fine = np.linspace(0, 1, 400)
+        fine = np.linspace(0, 1, 2001)
         value = np.interp(fine, x, y)
-        for which, colour, hatch in ((value <= 0, "#a9c6e3", ""), (value > 0, "#f0bd95", "////")):
-            ax.fill_between(fine, place - 0.38, place + 0.38, where=which, color=colour, hatch=hatch,
-                            edgecolor="white", lw=0)
-        for at in fine[1:][np.diff(np.sign(value)) != 0]:
-            ax.vlines(at, place - 0.46, place + 0.46, color=INK, lw=2)
+        flips = fine[1:][np.diff(value > 0)]
+        edges = np.array([0, *flips, 1])
+        for left, right in zip(edges[:-1], edges[1:], strict=True):
+            above = np.interp((left + right) / 2, x, y) > 0
+            ax.barh(place, right - left, 0.76, left, color="#f6d3b8" if above else "#a9c6e3",
+                    hatch="////" if above else "", edgecolor="#d98a52", lw=0)
+        ax.vlines(flips, place - 0.46, place + 0.46, color=INK, lw=2)
         for at, end, side in ((0.01, y[0], "left"), (0.99, y[-1], "right")):
-            ax.text(at, place, words.number(end, 2, sign=True), ha=side, va="center", fontsize=8)
+            ax.text(at, place, words.number(end, 2, sign=True), ha=side, va="center", fontsize=8,
+                    bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5})
     ax.set_yticks(range(len(strips)), [wrapped(label, 24 if narrow(ax) else 44) for label, *_ in strips[::-1]])
     ax.set(xlim=(0, 1), ylim=(-0.6, len(strips) - 0.4))
     ax.set_xticks([0.06, 0.94], [words.today, words.proposal])

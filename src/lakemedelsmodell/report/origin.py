@@ -63,7 +63,7 @@ def basis(page: Page) -> Section:
                  "unknown": ["unknown_simulation" if simulated else "unknown_files", "unknown"]}
     for head, keys in told.items():
         section.add("h3", t(f"basis.{head}_head"))
-        section.add("list", [item for key in keys for item in t.listed(f"basis.{key}")])
+        section.add("list", [Markup(item) for key in keys for item in t.listed(f"basis.{key}")])
     return section
 
 
@@ -83,6 +83,7 @@ def calibration(page: Page) -> Section | None:
         return None
     section = page.section("calibration")
     section.say(t("calibration.intro"))
+    folded: list[tuple[str, Any]] = []
     cells = found.parts("table")
     differing = [x for x in cells if x.at("equal") is False]
     if known(found.at("equal_cells")):
@@ -92,12 +93,12 @@ def calibration(page: Page) -> Section | None:
             section.say(t("calibration.within", within=n.number(within), all=n.number(len(cells))))
     if differing:
         sexes = {"K": t.plain("amounts.women"), "M": t.plain("amounts.men")}
-        section.add("table", page.table(
+        folded.append(("table", page.table(
             "table-cells", "calibration.caption_table", "calibration.cell",
             page.heads("calibration.", "published", "derived", "se"),
             (Row(f"{sexes.get(str(x.at('sex')), x.at('sex'))}, {str(x.at('age_band')).replace('-', '–')}",
                  (n.whole_or(x.at("published"), 2), n.whole_or(x.at("derived"), 2), n.number(x.at("se"), 2)))
-             for x in differing)))
+             for x in differing))))
     _prevalence(page, section, found)
     sizes = {k: n.number(found.at("list_sizes", k)) for k in ("mean", "median", "p10", "p90", "min", "max")}
     facts = {"total_cost": n.millions(found.at("total_cost_sek"), 0),
@@ -111,19 +112,21 @@ def calibration(page: Page) -> Section | None:
     variation = ("observed", "chance", "latent")
     varied = [x for x in found.parts("prevalence_cv") if not page.labels or str(x.at("condition")) in page.labels]
     if varied:
-        section.add("table", page.table(
+        folded.append(("table", page.table(
             "table-variation", "calibration.caption_cv", "calibration.group",
             page.heads("calibration.", *variation),
             (Row(page.condition(x.at("condition")), tuple(n.percent(x.at(k)) for k in variation)) for x in varied),
-            (t("calibration.cv_note"),)))
+            (t("calibration.cv_note"),))))
     if changes := found.parts("changes"):
-        section.add("table", page.table(
+        folded.append(("table", page.table(
             "table-changes", "calibration.caption_changes", "calibration.group",
             (*page.heads("calibration.", "old", "new"), *page.heads("calibration.", "why", wide=True)),
             (Row(page.condition(x.at("group")),
                  (n.whole_or(x.at("old"), 2), n.whole_or(x.at("new"), 2),
                   Markup('<span lang="en">{}</span>').format(x.at("why") or DASH)))
-             for x in changes)))
+             for x in changes))))
+    if folded:
+        section.fold(t("calibration.fold"), *folded)
     return section
 
 

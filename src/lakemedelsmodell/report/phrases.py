@@ -103,5 +103,9 @@ class Phrases:
         return DASH if DASH in (low, high) else self.text.plain("change.range", low=low, high=high)
 
 
+def small(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]

@@ -13,6 +13,7 @@ from lakemedelsmodell.report.blocks import Row, Section, columns
 from lakemedelsmodell.report.contents import DEFENDED, PROPOSAL, Gaps
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import DASH, known
+from lakemedelsmodell.report.phrases import capital
 
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
@@ -75,7 +76,7 @@ def _gain(pack: Gaps) -> float:
 
 
 def _design(page: Page, of: Gaps) -> str:
-    return page.text.name("designs", str(of.at("design")))
+    return capital(page.text.name("designs", str(of.at("design"))))
 
 
 def _strategy(page: Page, name: object) -> str:
@@ -110,7 +111,7 @@ def _played(page: Page, section: Section) -> None:
              *page.heads("play.col_", "robustness", "state")),
             (Row(_design(page, d), (
                 n.percent(d.at("fit_kept"), 0), n.number(d.at("worst_gain"), 1),
-                _strategy(page, d.at("worst_strategy")),
+                capital(_strategy(page, d.at("worst_strategy"))),
                 n.percent(d.at("robustness"), 0), t.plain(f"play.state_{_look(d)}"))) for d in designs),
             (t("play.frontier_note"),)))
     _by_strategy(page, section)
@@ -133,7 +134,7 @@ def _by_strategy(page: Page, section: Section) -> None:
     found = {(str(g.at("strategy")), str(g.at("design"))): g.at("gain_per_listed_month") for g in played.parts("gains")
              if g.at("effort") == EFFORT and (g.at("played_by") == "one" or g.at("strategy") == "everyone")}
     names = list(dict.fromkeys(str(s.at("name")) for s in played.parts("strategies")))
-    rows = [Row(_strategy(page, name), tuple(n.number(found.get((name, d)), 2, sign=True) for d in designs))
+    rows = [Row(capital(_strategy(page, name)), tuple(n.number(found.get((name, d)), 2, sign=True) for d in designs))
             for name in names if any((name, d) in found for d in designs)]
     if rows:
         heads = columns(t.name("designs", d) for d in designs)

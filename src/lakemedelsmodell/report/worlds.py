@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -12,11 +12,13 @@ from lakemedelsmodell.report.blocks import Row, Section
 from lakemedelsmodell.report.decision import OUTCOMES
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import DASH
+from lakemedelsmodell.report.phrases import small
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lakemedelsmodell.report.page import Page
+    from lakemedelsmodell.study import GridResult
 
 CLAUSES = ("spread.chronic", "spread.chronic_pool", "pass_through", "groups")
 MAPPED = "rmse_change"
@@ -24,14 +26,11 @@ MAPPED = "rmse_change"
 
 
 @cache
-def packaged() -> tuple[pd.DataFrame, Any] | None:
-    """(verdicts on the shipped worlds, the shipped grid); None where this version ships without their results."""
+def packaged() -> tuple[pd.DataFrame, GridResult]:
+    """Verdicts on the shipped worlds, and the shipped grid."""
     from lakemedelsmodell.study import packaged_grid, packaged_worlds
 
-    try:
-        return packaged_worlds(), packaged_grid()
-    except FileNotFoundError:
-        return None
+    return packaged_worlds(), packaged_grid()
 
 
 def worlds(page: Page) -> Section | None:
@@ -40,10 +39,7 @@ def worlds(page: Page) -> Section | None:
         return None
     t, section = page.text, page.section("worlds")
     section.say(t("worlds.intro"))
-    if (found := packaged()) is None:
-        section.add("note", t("worlds.missing"))
-        return section
-    verdicts, grid = found
+    verdicts, grid = packaged()
     _verdicts(page, section, verdicts)
     _flips(page, section, grid)
     return section
@@ -68,15 +64,16 @@ def _verdicts(page: Page, section: Section, verdicts: pd.DataFrame) -> None:
                 (change(of), *(state(of, c) for c in CLAUSES), t.plain(f"worlds.{of['decision'].iloc[0]}")))
             for _, of in verdicts.groupby("world", sort=False)]
     first = verdicts.iloc[0]
-    draws = verdicts.groupby("world", sort=False)["replicates"].first()
+    fewest, most = verdicts["replicates"].min(), verdicts["replicates"].max()
+    draws = n.number(int(fewest)) if fewest == most else page.range(n.number(int(fewest)), n.number(int(most)))
     section.add("table", page.table(
         "table-worlds", "worlds.caption", "worlds.world",
         page.heads("worlds.col_", "change", "spread", "pool", "pass_through", "groups", "decision"), rows,
         (t("worlds.note", scale=n.percent(float(first["scale"]), 0), seed=n.number(int(first["seed"])),
-           draws=page.range(n.number(int(draws.min())), n.number(int(draws.max()))), rule=str(first["rule"])),)))
+           draws=draws, rule=str(first["rule"])),)))
 
 
-def _flips(page: Page, section: Section, grid: Any) -> None:
+def _flips(page: Page, section: Section, grid: GridResult) -> None:
     t, n = page.text, page.number
     strips = []
     for d in grid.grid.dimension:
@@ -87,8 +84,8 @@ def _flips(page: Page, section: Section, grid: Any) -> None:
         strips.append((label, place.tolist(), line[MAPPED].to_numpy(dtype=float).tolist()))
     flips = grid.flips()
     flips = flips[flips["measure"] == MAPPED].set_index("dimension")["flips_at"].dropna()
-    where = "; ".join(t.plain("worlds.flips_at", what=t.name("dimensions", name), at=n.whole_or(float(at), 2))
-                      for name, at in flips.items())
+    where = "; ".join(t.plain("worlds.flips_at", what=small(t.name("dimensions", str(name))),
+                              at=n.whole_or(float(at), 2)) for name, at in flips.items())
     section.add("h3", t("worlds.map_head"))
     section.say(t("worlds.flips", where=where) if where else t("worlds.no_flip"))
     words = Words(n.number, value=t.plain("worlds.map_axis"), today=t.plain("worlds.low"),
