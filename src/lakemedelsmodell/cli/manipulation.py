@@ -39,8 +39,8 @@ def manipulate(
 ) -> None:
     """Play fifteen ways to be paid more against today's model, the proposal and defended versions of it.
 
-    Writes manipulation.csv, frontier.csv, manipulation.json and two figures into runs/NAME_manipulated unless --out
-    says otherwise.
+    Writes manipulation.csv, frontier.csv, incentives.csv, manipulation.json and figures into runs/NAME_manipulated
+    unless --out says otherwise.
     """
     from lakemedelsmodell.data.files import read_half_year
     from lakemedelsmodell.folders import check_out
@@ -103,6 +103,14 @@ def _print(found: Manipulation) -> None:
           f"{number(found.noise_floor)} SEK per listed month\n")
     print("Worst gain of one centre that treats one in ten of those eligible, SEK per listed month")
     print(columns([head, *rows], "<>>>><>><"))
+    clause = found.finding()
+    print(f"\n{clause.model} {'is dominated' if not clause.non_dominated else 'is not dominated'}: worst gain "
+          f"{number(clause.worst_gain)} SEK per listed month ({clause.detail}).")
+    if found.incentives:
+        pays = found.incentives.triggers.groupby("model", sort=False)["gain_sek"].agg(
+            lambda gain: f"{int((gain > 0).sum())} of {int(gain.notna().sum())}")
+        print("Conditions that pay more than they cost to trigger: "
+              + "; ".join(f"{of} under {model}" for model, of in pays.items()))
     for name, why in found.left_out.items():
         print(f"Note: {name} is left out: {why}")
     print(f"\n{found.told['assumed'][-1]}")

@@ -58,7 +58,8 @@ def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet 
     for name in LOOKED_AT:
         if (table := comparison.tables.get(name)) is not None:
             exact = (table.unrounded or table).add_ons
-            if zero := [c for c, b in zip(table.conditions, exact, strict=True) if b == 0]:
+            # The defended version's amounts are also bounded from above, by 0 where qualifying costs nothing.
+            if name == PROPOSAL and (zero := [c for c, b in zip(table.conditions, exact, strict=True) if b == 0]):
                 found.append(warned("amounts_at_zero", model=name, **named(zero)))
             if below := int((table.cells < 0).sum()):
                 found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,

@@ -182,6 +182,8 @@ class _File(BaseModel):
 
 TODAY, PROPOSAL = "today", "proposal"
 """The two designs every other is held against; a file that lacks them is played beside the packaged ones."""
+DEFENDED = "listed_cut_pooled"
+"""The packaged design that the model ``chronic_defended`` of evaluate and study pays."""
 
 
 def read_designs(path: Path | None = None) -> tuple[Design, ...]:

@@ -10,7 +10,7 @@ from lakemedelsmodell.manipulation.results import Manipulation
 
 
 def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = ()) -> None:
-    """manipulation.json, manipulation.csv, frontier.csv, the two figures and a manifest.
+    """manipulation.json, manipulation.csv, frontier.csv, incentives.csv where they are known, figures and a manifest.
 
     Raises UserError for a folder that is not to be replaced.
     """
@@ -23,7 +23,12 @@ def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = 
         (stage / "manipulation.json").write_text(to_json({**found.to_dict(), "versions": versions()}), encoding="utf-8")
         found.gains.round(6).to_csv(stage / "manipulation.csv", index=False, lineterminator="\n")
         found.frontier.round(6).to_csv(stage / "frontier.csv", index=False, lineterminator="\n")
-        for name, axes in (("frontier", found.plot()), ("gains", found.plot_gains())):
+        figures = {"frontier": found.plot(), "gains": found.plot_gains()}
+        if found.incentives:
+            triggers = found.incentives.to_frame().round(6)
+            triggers.to_csv(stage / "incentives.csv", index=False, lineterminator="\n")
+            figures |= {f"incentives_{model}": found.plot_incentives(model) for model in triggers["model"].unique()}
+        for name, axes in figures.items():
             figure = axes.get_figure(root=True)
             assert figure is not None
             figure.savefig(stage / f"{name}.svg", metadata={"Date": None})

@@ -330,6 +330,11 @@ class Region:
         recent[late.key[late.dates > 0]] = True
         return flags * np.where(recent.reshape(persons, C)[:, reported], 1.0, design.run_off).astype(np.float32)
 
+    def paid_flags(self, terms: Terms) -> np.ndarray:
+        """Everybody's flags of the reported conditions in the paid half-year, shape (persons, C)."""
+        marks = self.marks(terms.conditions, terms.index)
+        return self.held(terms.design, terms.conditions, marks, self.persons, self.starts[1])
+
     def _fitted(self, design: Design, dropped: frozenset[str] = frozenset(), most: Mapping[str, float] | None = None
                 ) -> Terms:
         conditions = design.conditions_of(self.listed, self.codes, dropped)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.engines import arrays
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Settings
 from lakemedelsmodell.manipulation.board import Board
-from lakemedelsmodell.manipulation.designs import PROPOSAL, TODAY, Design, read_designs
+from lakemedelsmodell.manipulation.designs import DEFENDED, PROPOSAL, TODAY, Design, read_designs
 from lakemedelsmodell.manipulation.frontier import EFFORT, RULE, frontier
 from lakemedelsmodell.manipulation.play import EFFORTS, Gain, play
 from lakemedelsmodell.manipulation.region import Region, Terms
 from lakemedelsmodell.manipulation.strategies import STRATEGIES, OnRows, Strategy
+from lakemedelsmodell.manipulation.trigger_cost import incentives
+from lakemedelsmodell.measures.incentives import Incentives
+from lakemedelsmodell.settlement import settle
 from lakemedelsmodell.verdict import ManipulationFinding
 
 if TYPE_CHECKING:
@@ -62,6 +66,9 @@ class Manipulation:
     told : mapping
         Period, players, persons, share of persons whose fees were met, what is assumed.
     left_out : mapping of design → why it could not be played
+    incentives : Incentives or None
+        What a flag costs to trigger and brings under the proposal and the defended version, before anyone behaves; None
+        where gross prices are not known or no conditions are paid.
     """
 
     gains: pd.DataFrame
@@ -69,6 +76,7 @@ class Manipulation:
     noise_floor: float
     told: Mapping[str, Any]
     left_out: Mapping[str, str]
+    incentives: Incentives | None = None
 
     @property
     def recommended(self) -> str | None:
@@ -88,13 +96,15 @@ class Manipulation:
                      "return_per_krona", "patients_pay_sek"]].reset_index(drop=True)
 
     def finding(self, design: str | None = None) -> ManipulationFinding:
-        """For the verdict, of the design that ``chronic_defended`` stands for: the recommended one by default.
+        """For the verdict, of the design that ``chronic_defended`` pays; where it was not played, of the recommended
+        one or of the first defended one.
 
-        Without a recommended design it is the first defended one. Raises UserError for a design that was not played.
+        Raises UserError for a design that was not played.
         """
         table = self.frontier.set_index("design")
         defended = table[table["model"] == "chronic_defended"]
-        name = design or self.recommended or (defended.index[0] if len(defended) else PROPOSAL)
+        name = design or (DEFENDED if DEFENDED in table.index else self.recommended) or (
+            defended.index[0] if len(defended) else PROPOSAL)
         if name not in table.index:
             raise UserError(f"The design {name} was not played. Choose one of {', '.join(table.index)}.")
         row = table.loc[name]
@@ -108,7 +118,8 @@ class Manipulation:
     def to_dict(self) -> dict[str, Any]:
         """manipulation.json without versions."""
         return {"schema": SCHEMA_VERSION, **self.told, "noise_floor": self.noise_floor, "rule": RULE,
-                "recommended": self.recommended, "left_out": dict(self.left_out),
+                "recommended": self.recommended, "clause": _known(asdict(self.finding())),
+                "left_out": dict(self.left_out), "incentives": _records(self.incentives.to_frame()) if self.incentives else None,
                 "frontier": _records(self.frontier), "headline": _records(self.headline()),
                 "gains": _records(self.gains)}
 
@@ -125,8 +136,19 @@ class Manipulation:
         shown = [TODAY, PROPOSAL, *([self.recommended] if self.recommended else [])]
         return gains_figure(self.gains, shown, **keywords)
 
+    def plot_incentives(self, model: str = "chronic", **keywords: Any) -> Axes:
+        """Which groups pay more than they cost to trigger; a matplotlib Axes. Raises UserError where that is not known.
+        """
+        if self.incentives is None:
+            raise UserError("What a flag costs to trigger is not known without gross prices.")
+        return self.incentives.plot(model, **keywords)
+
     def _repr_html_(self) -> str:
         return self.headline().to_html(index=False, float_format=lambda v: f"{v:,.2f}", na_rep="")
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -196,7 +218,25 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
                    region.terms(Design(name=PROPOSAL, pool_threshold=pool)))
             for pool in dict.fromkeys(t.design.pool_threshold for t in terms)}
     table = frontier(terms, played, [s.name for s in strategies if isinstance(s, OnRows)], like)
-    return Manipulation(played, table, floor, told, left_out)
+    progress("what a flag costs to trigger")
+    return Manipulation(played, table, floor, told, left_out, _incentives(region, terms))
+
+
+def _incentives(region: Region, terms: Sequence[Terms]) -> Incentives | None:
+    """Of the proposal, and of the design that ``chronic_defended`` pays where it was played."""
+    by_name = {t.design.name: t for t in terms}
+    chosen = {model: by_name[name] for model, name in (("chronic", PROPOSAL), ("chronic_defended", DEFENDED))
+              if name in by_name}
+    if not region.staircases or not region.listed.names:
+        return None
+    paid = region.cohorts[1]
+    cohort = replace(paid, conditions=region.listed.names, flags={
+        t.design.rule: region.paid_flags(t)[paid.person] for t in chosen.values()})
+    tables = {name: AmountTable(name, t.cells.reshape(-1, 2), conditions=t.conditions.names, add_ons=t.add_ons,
+                                rule=t.design.rule, pool_threshold=t.design.pool_threshold)
+              for name, t in chosen.items()}
+    settlements = {name: settle(table, cohort, region.alpha) for name, table in tables.items()}
+    return incentives(region.half_year, cohort, region.plan.lookback, region.listed, tables, settlements)
 
 
 def _style_of_centres(region: Region, style: Mapping[str, float]) -> np.ndarray:
