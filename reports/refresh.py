@@ -32,8 +32,6 @@ RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- /result -->)", re.DOTALL)
 FIGURE = re.compile(r'<figure id="(?P<ident>[^"]+)">\s*<div role="img" aria-label="(?P<alt>[^"]*)">'
                     r'<div class="on-page">'
                     r"(?P<svg><svg.*?</svg>)</div>.*?<figcaption>(?P<caption>.*?)</figcaption>", re.DOTALL)
-FIRST_PICTURE = "net_by_centre"
-"""The picture of all centres as the README knows it."""
 
 
 def command(*arguments: str) -> str:
@@ -62,7 +60,7 @@ def gallery(run: Path) -> None:
             f"Drawn from a simulated run: scenario `{results['scenario']}`, seed {results['seed']}, scale "
             f"{results['scale']:g}. Written by `reports/refresh.py`.", ""]
     for figure in FIGURE.finditer(page):
-        name = FIRST_PICTURE if figure["ident"] == "all-centres" else figure["ident"].replace("-", "_")
+        name = figure["ident"].replace("-", "_")
         alone = figure["svg"].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
         (IMAGES / f"{name}.svg").write_text(alone + "\n", encoding="utf-8")
         title = figure["ident"].replace("-", " ").capitalize()
@@ -78,6 +76,7 @@ def main(run: Path) -> None:
         shutil.copy(file, REFERENCE)
     shutil.copy(run / "amounts.csv", PROJECT / "src" / "lakemedelsmodell" / "facts" / "reference_amounts.csv")
     gallery(run)
+    shutil.copy(IMAGES / "all_centres.svg", IMAGES / "net_by_centre.svg")
 
     readme = PROJECT / "README.md"
     text = readme.read_text(encoding="utf-8")

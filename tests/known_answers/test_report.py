@@ -678,6 +678,7 @@ def test_add_ons_stand_with_their_intervals_and_designs_where_they_are() -> None
     assert ends == [pytest.approx([80.4, 119.6], abs=0.01), pytest.approx([0.2, 19.8], abs=0.01)]
     ax = figures.frontier([6, 4], [2, 44], ["Today", "Proposal"], ["today", "beaten"], words,
                           ax=Figure(figsize=(7, 3)).subplots())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "3", "10", "30"]
     assert [text.get_text() for text in ax.texts] == ["Today"]  # what another beats has no name
     assert sorted(tuple(dots.get_offsets()[0]) for dots in ax.collections) == [(4, 44), (6, 2)]
 

@@ -351,7 +351,7 @@ def frontier(loss: Sequence[float], gain: Sequence[float], labels: Sequence[str]
     ax.grid(True, axis="both")
     ticks(ax.xaxis, words)
     ax.set_yticks([0, 1, *(y for y in (3, 10, 30, 100, 300, 1000) if y <= ax.get_ylim()[1])])
-    ax.yaxis.set_major_formatter(lambda value, _: words.number(value))
+    ax.yaxis.set_major_formatter(lambda value, _: words.number(float(value)))
     ax.yaxis.minorticks_off()
     return ax
 

@@ -47,6 +47,8 @@ def worlds(page: Page) -> Section | None:
 
 def _verdicts(page: Page, section: Section, verdicts: pd.DataFrame) -> None:
     t, n = page.text, page.number
+    own = verdicts["world"] == page.results.at("run", "scenario")  # the run's own world first
+    verdicts = verdicts.assign(own=own).sort_values("own", ascending=False, kind="stable")
     decisions = verdicts.groupby("world", sort=False)["decision"].first()
     counts = {key: n.number(int((decisions == key).sum())) for key in ("for", "against", "undecided")}
     section.say(t("worlds.summary", all=n.number(len(decisions)), **counts))
