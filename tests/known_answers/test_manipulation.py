@@ -316,3 +316,31 @@ def test_a_period_without_history_is_played_too():
                      listings=[(p, str(p)[0], "2020-01-01", None) for p in people])
     found = manipulate(data, designs=SOME[:2], strategies=(StarterPack(),), efforts=(1,))
     assert "concurrent" in found.told["variants"] and found.told["period"] == str(Period.half_year(2026, 1))
+
+
+def test_manipulate_from_the_command_line(tmp_path):
+    from typer.testing import CliRunner
+
+    from lakemedelsmodell.cli import app
+
+    own = tmp_path / "own.toml"
+    own.write_text('[[design]]\nname = "listed_cut_pooled"\nlisted = true\nmax_return = 2\nover_max = "cap"\n'
+                   "pool_threshold = 10000\n")
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["manipulate", "skane_2026h1", "--scale", "0.01", "--strategies", "1,dump", "--effort",
+                                    "0.1", "--designs", str(own), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    told = json.loads((out / "manipulation.json").read_text())
+    clause, frontier = told["clause"], pd.read_csv(out / "frontier.csv").set_index("design")
+    assert list(frontier.index) == ["today", "proposal", "listed_cut_pooled"]
+    assert clause["model"] == "chronic_defended"
+    assert clause["non_dominated"] == (not frontier.loc["listed_cut_pooled", "dominated"])
+    assert clause["worst_gain"] == pytest.approx(frontier.loc["listed_cut_pooled", "worst_gain"], abs=1e-6)
+    said = "is not dominated" if clause["non_dominated"] else "is dominated"
+    assert f"chronic_defended {said}" in done.output and "pay more than they cost to trigger" in done.output
+    triggers = pd.read_csv(out / "incentives.csv")
+    assert set(triggers["model"]) == {"chronic", "chronic_defended"}
+    assert len(triggers) == len(told["incentives"]) == 2 * 21
+    cheap = triggers.query("condition == 'lipid'").set_index("model")
+    assert cheap.loc["chronic", "gain_sek"] > cheap.loc["chronic_defended", "gain_sek"]
+    assert (out / "incentives_chronic.svg").is_file()

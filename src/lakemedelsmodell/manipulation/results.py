@@ -119,7 +119,8 @@ class Manipulation:
         """manipulation.json without versions."""
         return {"schema": SCHEMA_VERSION, **self.told, "noise_floor": self.noise_floor, "rule": RULE,
                 "recommended": self.recommended, "clause": _known(asdict(self.finding())),
-                "left_out": dict(self.left_out), "incentives": _records(self.incentives.to_frame()) if self.incentives else None,
+                "left_out": dict(self.left_out),
+                "incentives": _records(self.incentives.to_frame()) if self.incentives else None,
                 "frontier": _records(self.frontier), "headline": _records(self.headline()),
                 "gains": _records(self.gains)}
 
