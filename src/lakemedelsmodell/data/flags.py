@@ -80,7 +80,7 @@ def build_cohort(
     lookback = lookback or Period.half_year_of(period.start).before(12)
 
     say(f"{period}: months and costs")
-    listed = kept(_listed(half_year))
+    listed = _listed_once(half_year)
     rows, borne, counts = _months_and_costs(half_year, listed, period, months, cost_base, borne_by)
     person = rows["person"].astype(np.int64)
     persons = half_year.persons.order_by("person")
@@ -166,7 +166,7 @@ def centre_sums(half_year: HalfYear, period: Period, conditions: ConditionSet, *
         months per age and sex (age_sex_K_60_64 …) and with each condition (flag_…).
     """
     _check_settings(half_year, cost_base, borne_by)
-    listed = kept(_listed(half_year))
+    listed = _listed_once(half_year)
     rows, borne = _rows_of_months_and_costs(half_year, listed, period, months, cost_base, borne_by)[:2]
     sexed = rows.join(half_year.persons.select("person", "sex"), "person")
     cells = _frame(sexed.group_by("centre", "sex", "band").agg(parts=sexed.parts.sum(), ore=sexed.ore.sum()))
@@ -216,6 +216,12 @@ def _rows_of_months_and_costs(half_year: HalfYear, listed: Table, period: Period
     costs = matched.select("person", "centre", band=_band(matched.at, matched.birth_month), parts=_whole(0), ore="ore",
                            rows=_whole(1))
     return _months(listed, period, months).union(costs), borne, others, others_ore, total
+
+
+def _listed_once(half_year: HalfYear) -> Table:
+    if "listed" not in half_year.flags_read:
+        half_year.flags_read["listed"] = kept(_listed(half_year))
+    return half_year.flags_read["listed"]
 
 
 def _listed(half_year: HalfYear) -> Table:
@@ -560,7 +566,7 @@ def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot
     amount = t.cost if cost_base == "benefit_cost" else t.gross_price
     t = t.select("person_id", "prescriber_centre_id", "atc", ddd=_thousandths(t.ddd), ore=_ore(amount),
                  at=t.date.truncate("M") if months == "snapshot" else t.date)
-    listed = _listed(half_year)
+    listed = _listed_once(half_year)
     t = t.join(listed, [t.person_id == listed.person_id, t.at >= listed.start, t.at < listed.end])
     ids = half_year.centres_frame["centre_id"]
     key = "centre" if borne_by == "listing" else "prescriber_centre_id"

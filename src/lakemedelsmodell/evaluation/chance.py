@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.evaluation.plan import ORACLE, PROPOSAL, TODAY
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.noise import NoiseFloor, noise_floor
@@ -66,10 +67,11 @@ def chance_of(comparison: Comparison, cohort: Cohort, alpha: float) -> Chance:
         missed = [float(((below.cost - guess * cohort.months) ** 2 / cohort.months).sum()) for guess in guesses]
         return noise_floor(below, guesses[int(np.argmin(missed))], alpha, permutations=0)
 
-    floors = {threshold: floor_under(threshold) for threshold in set(pools.values())}
-    return Chance(best, {name: floors[pools[name]] for name in comparison.models},
-                  {name: true_spread(comparison.settlements[name], cohort, comparison.paid_per_month[name])
-                   for name in comparison.models})
+    thresholds, names = list(dict.fromkeys(pools.values())), comparison.models
+    floors = dict(zip(thresholds, of_each(floor_under, thresholds), strict=True))
+    spreads = of_each(lambda name: true_spread(comparison.settlements[name], cohort, comparison.paid_per_month[name]),
+                      names)
+    return Chance(best, {name: floors[pools[name]] for name in names}, dict(zip(names, spreads, strict=True)))
 
 
 def noise_results(chance: Chance) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.measures.calibration import Calibration, calibration
 from lakemedelsmodell.measures.contrasts import Contrast, contrast
@@ -20,6 +21,7 @@ from lakemedelsmodell.measures.fit import FitMeasures, fit_measures, variation
 from lakemedelsmodell.measures.groups import groups, predictive_ratios
 from lakemedelsmodell.measures.groups import outside_groups as outside_groups_of
 from lakemedelsmodell.measures.spread import Spread, spread
+from lakemedelsmodell.measures.stays import stays
 from lakemedelsmodell.settlement import Payer, Settlement, pay_per_month, pooled_cost, settle_rows, table_of
 
 if TYPE_CHECKING:
@@ -153,21 +155,29 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
     varies = variation(weighted, exposure)
 
-    settlements, fits, calibrations, paid = {}, {}, {}, {}
-    for name, payer in named.items():
-        table = tables[name]
+    for rule in totals:  # before the threads, which would each find them
+        cohort.profiles(rule)
+    stays(cohort)
+
+    def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray, Calibration | None]:
+        payer, table = named[name], tables[name]
         per_row = pay_per_month(payer, cohort)
         unrounded = payer.unrounded if isinstance(payer, AmountTable) else None
         exact = pay_per_month(unrounded, cohort) if unrounded else per_row
         settled = settle_rows(payer, cohort, totals[table.rule if table else None], cost_responsibility, budget_sek)
         predicted = exact / cost_responsibility
-        paid[name] = settled.phi * per_row
+        paid = settled.phi * per_row
         if table and table.pool_threshold is not None:
             predicted = predicted + pooled_cost(cohort, table.pool_threshold, fitted_cost) / cohort.months
-            paid[name] = paid[name] + cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
-        settlements[name], fits[name] = settled, fit_measures(weighted, predicted, exposure, varies)
-        if deciles:
-            calibrations[name] = calibration(cohort, paid[name] / cost_responsibility)
+            paid = paid + cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
+        return (settled, fit_measures(weighted, predicted, exposure, varies), paid,
+                calibration(cohort, paid / cost_responsibility) if deciles else None)
+
+    found = dict(zip(named, of_each(pay_by, named), strict=True))
+    settlements = {name: settled for name, (settled, *_) in found.items()}
+    fits = {name: fit for name, (_, fit, *_) in found.items()}
+    paid = {name: per_month for name, (*_, per_month, _) in found.items()}
+    calibrations = {name: by_decile for name, (*_, by_decile) in found.items() if by_decile}
 
     if contrasts is None:
         first, *others = named
@@ -180,8 +190,8 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
         spreads={name: spread(s.net_per_month, s.months, s.own_cost_per_month) for name, s in settlements.items()},
         unscaled_spreads={name: spread(s.unscaled_net_per_month, s.months, s.own_cost_per_month)
                           for name, s in settlements.items()},
-        contrasts=tuple(contrast(settlements[m], settlements[a], fits[m].r2, fits[a].r2, resamples=resamples, seed=seed)
-                        for m, a in contrasts),
+        contrasts=tuple(of_each(lambda pair: contrast(*(settlements[m] for m in pair), *(fits[m].r2 for m in pair),
+                                                      resamples=resamples, seed=seed), contrasts)),
         groups=predictive_ratios(cohort, paid, cost_responsibility,
                                  chain(groups(cohort), outside_groups_of(cohort) if outside_groups else ())),
         calibrations=calibrations, paid_per_month=paid,

@@ -9,6 +9,7 @@ import numpy as np
 
 from lakemedelsmodell.amounts import AddOnKind, AmountTable
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
 from lakemedelsmodell.models.least_squares import (
@@ -72,18 +73,27 @@ def fit_models(models: Iterable[Model | Predictor], fitted: Cohort, paid: Cohort
 
     A model is left out that lacks something, or whose amounts no solution meets (a UserError).
     """
-    payers: dict[str, Payer] = {}
-    warnings = []
-    for model in models:
+    from threadpoolctl import threadpool_limits
+
+    def fit(model: Model | Predictor) -> Payer | str:
         if lacking := model.lacks(paid) or ("" if isinstance(model, Predictor) else model.lacks(fitted)):
-            warnings.append(f"{model.name} is left out: {lacking}")
-            continue
+            return lacking
         try:
-            payers[model.name] = (model.fit(fitted, cost_responsibility, paid) if isinstance(model, Predictor)
-                                  else model.fit(fitted, cost_responsibility).rounded())
+            return (model.fit(fitted, cost_responsibility, paid) if isinstance(model, Predictor)
+                    else model.fit(fitted, cost_responsibility).rounded())
         except UserError as error:
-            warnings.append(f"{model.name} is left out: {error}")
-    return payers, tuple(warnings)
+            return str(error)
+
+    models = list(models)
+    for cohort in (fitted, paid):
+        for rule in cohort.flags:
+            cohort.profiles(rule)  # before the threads, which would each find them
+    longest_first = sorted(models, key=lambda model: not isinstance(model, Predictor))
+    with threadpool_limits(1):  # of BLAS and OpenMP, whose sums vary with the number of threads
+        by_name = dict(zip((m.name for m in longest_first), of_each(fit, longest_first), strict=True))
+    found = {model.name: by_name[model.name] for model in models}
+    return ({name: payer for name, payer in found.items() if not isinstance(payer, str)},
+            tuple(f"{name} is left out: {why}" for name, why in found.items() if isinstance(why, str)))
 
 
 def cost_to_fit(cohort: Cohort, pool_threshold: float | None = None) -> np.ndarray:
@@ -171,7 +181,7 @@ class ProfiledLeastSquares(LeastSquares):
         return normal_equations(profiles.cell, columns, profiles.sum(cohort.exposure), profiles.sum(cost))
 
 
-def sums_by_profile(cohort: Cohort, rule: Rule) -> NormalEquations:
+def sums_by_profile(cohort: Cohort, rule: str) -> NormalEquations:
     """The sums of the chronic model, for models that solve them in their own way; F = 1."""
     profiles = cohort.profiles(rule)
     return normal_equations(profiles.cell, profiles.flags, profiles.sum(cohort.exposure),
