@@ -177,9 +177,9 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                 "cost_sek",
                 "own_cost_sek",
                 "net_sek",
-                "net_sek_per_listed_month",
                 "standard_error",
                 "outside_funnel",
+                "net_sek_per_listed_month",
             ]
         )
         for m in models:
@@ -195,9 +195,9 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                         round(cost[k], 2),
                         round(paid, 2),
                         round(net, 2),
-                        nets[m][k],
                         9 / math.sqrt(months[k] / 6000),
                         k == 1,
+                        nets[m][k],
                     ]
                 )
 
