@@ -17,11 +17,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from lakemedelsmodell.errors import DataError, Problem, UserError, redacted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANIFEST = "manifest.json"
 
@@ -42,6 +45,19 @@ def plain(value: Any) -> Any:
 def to_json(value: Any) -> str:
     """The one way results are written: UTF-8, null for unknown, a line break at the end."""
     return json.dumps(plain(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of something to be computed."""
+
+
+def neutral(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with an apostrophe before every text that a spreadsheet would compute."""
+    def shown(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+    texts = frame.select_dtypes(["object", "string"])
+    return frame.assign(**{column: texts[column].map(shown) for column in texts})
 
 
 def versions() -> dict[str, str]:

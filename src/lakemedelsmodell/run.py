@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lakemedelsmodell.conditions import PACKAGED_SETS
 from lakemedelsmodell.data.toml_files import read_checked
-from lakemedelsmodell.errors import redacted
+from lakemedelsmodell.errors import DataError, Problem, redacted
 from lakemedelsmodell.evaluation import (
     Evaluation,
     Progress,
@@ -22,7 +22,8 @@ from lakemedelsmodell.evaluation import (
     quiet,
 )
 from lakemedelsmodell.evaluation.schema import RESULTS, check_results
-from lakemedelsmodell.folders import hashes_of, plain, staged, to_json, versions, write_manifest
+from lakemedelsmodell.folders import hashes_of, neutral, plain, staged, to_json, versions, write_manifest
+from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.measures.truth import Truth
 
 if TYPE_CHECKING:
@@ -59,14 +60,17 @@ def _finish(stage: Path, evaluation: Evaluation, run: dict[str, Any], manifest: 
             settings: Settings, langs: Sequence[str], report: Report | None, progress: Progress) -> dict[str, Any]:
     """Write everything but the data into the staged folder; the manifest comes last: all that the run was made from."""
     results = plain({"schema": evaluation.schema, "run": {"versions": versions(), **run}, **evaluation.results})
+    persons = results["totals"]["persons"]
+    if persons is not None and persons < FEWEST_PERSONS:
+        raise DataError(Problem("persons", f"only {persons} are listed in the period; of fewer than {FEWEST_PERSONS} "
+                                "nothing may be shown", "Give the whole region."))
     check_results(results)
     (stage / RESULTS).write_text(to_json(results), encoding="utf-8")
-    evaluation.centres.to_csv(stage / "centres.csv", index=False, lineterminator="\n")
-    evaluation.amounts.to_csv(stage / "amounts.csv", index=False, lineterminator="\n")
-    if evaluation.coverage is not None:
-        evaluation.coverage.to_csv(stage / "coverage.csv", index=False, lineterminator="\n")
-    if evaluation.contributions is not None:
-        evaluation.contributions.to_csv(stage / "contributions.csv", index=False, lineterminator="\n")
+    frames = {"centres": evaluation.centres, "amounts": evaluation.amounts, "coverage": evaluation.coverage,
+              "contributions": evaluation.contributions}
+    for name, frame in frames.items():
+        if frame is not None:
+            neutral(frame).to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
     if report:
         progress("writing the report")
         report(stage, langs)

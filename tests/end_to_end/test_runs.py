@@ -64,16 +64,23 @@ def test_what_files_of_ones_own_cannot_tell_is_null(command, region, tmp_path):
 def test_centres_are_paid_the_budget_to_the_ore(tiny_run):
     budget = round(results(tiny_run)["totals"]["budget_sek"] * 100)
     paid: dict[str, int] = {}
+    few = set()
     for row in rows(tiny_run / "centres.csv"):
-        paid[row["model"]] = paid.get(row["model"], 0) + round(float(row["reimbursement_sek"]) * 100)
+        if not (pooled := "pool" in row["model"]) or row["reimbursement_sek"]:
+            paid[row["model"]] = paid.get(row["model"], 0) + round(float(row["reimbursement_sek"]) * 100)
+        if pooled and not row["reimbursement_sek"]:
+            few.add(row["model"])
     assert set(paid) == set(results(tiny_run)["models"])
-    assert set(paid.values()) == {budget}
+    assert {paid[model] for model in paid.keys() - few} == {budget}
+    assert max(paid[model] for model in few) < budget, "a pool that pays for fewer than five persons is not told of"
 
 
 def test_net_is_what_comes_in_less_own_cost(tiny_run):
     alpha = results(tiny_run)["totals"]["cost_responsibility"]
     for row in rows(tiny_run / "centres.csv"):
-        value = {k: float(v) for k, v in row.items() if k not in ("centre_id", "name", "model")}
+        value = {k: float(v or "nan") for k, v in row.items() if k not in ("centre_id", "name", "model")}
+        if not row["reimbursement_sek"]:
+            continue
         assert value["own_cost_sek"] == pytest.approx(alpha * value["cost_sek"], abs=0.01)
         assert value["net_sek"] == pytest.approx(value["reimbursement_sek"] - value["own_cost_sek"], abs=0.01)
         assert value["net_sek_per_listed_month"] == pytest.approx(value["net_sek"] / value["listed_months"], abs=1e-6)
@@ -154,17 +161,27 @@ def test_a_wrong_setting_is_named(command, tiny_run, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_region_of_three_people_can_be_evaluated(command, region, tmp_path):
+def test_of_three_people_nothing_is_shown(command, region, tmp_path):
+    done = command("evaluate", region, "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert "only 3 are listed" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_region_of_fifteen_people_can_be_evaluated(command, region, tmp_path):
+    for name in ("persons", "listings", "dispensings"):
+        head, *lines = (region / f"{name}.csv").read_text().splitlines()
+        (region / f"{name}.csv").write_text("\n".join([head, *(f"{i}{line}" for i in range(5) for line in lines)]))
     done = command("evaluate", region, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     found = results(tmp_path / "run")
-    assert found["totals"]["persons"] == 3
-    assert found["totals"]["listed_months"] == 18
-    assert found["totals"]["cost_sek"] == 6 * (40 + 55.5 + 80)
+    assert found["totals"]["persons"] == 15
+    assert found["totals"]["listed_months"] == 5 * 18
+    assert found["totals"]["cost_sek"] == 5 * 6 * (40 + 55.5 + 80)
     # the mover is at A on 1 January only
     assert {r["centre_id"]: float(r["listed_months"]) for r in rows(tmp_path / "run" / "centres.csv")} == {
-        "A": 7,
-        "B": 11,
+        "A": 35,
+        "B": 55,
     }
 
 

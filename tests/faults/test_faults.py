@@ -83,7 +83,7 @@ def test_killed_at_twenty_random_moments_one_whole_result_is_there(tmp_path):
 @pytest.mark.slow
 def test_an_evaluation_killed_at_twenty_random_moments(cohort, tmp_path):
     out, moments = tmp_path / "run", random.Random(11)
-    call = [*COMMAND, "evaluate", "--cohort", cohort, "--out", out, "--lang", "en"]
+    call = [*COMMAND, "evaluate", "--cohort", cohort, "--out", out, "--no-report"]
     begun = time.perf_counter()
     assert run(*call[3:]).returncode == 0
     length = time.perf_counter() - begun
@@ -194,7 +194,7 @@ def test_a_full_disk_leaves_the_old_result(cohort, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gib", [2, 0.6])
+@pytest.mark.parametrize("gib", [2, 0.3])
 def test_little_memory_is_enough_or_is_named(tmp_path, gib):
     limit = int(gib * 2**30)
     out = tmp_path / "run"

@@ -41,3 +41,23 @@ def reproduce(
         raise typer.Exit(1)
     alike = "the same numbers" if found.versions else "the same bytes"
     print(f"{run}: the same. {found.files - len(found.unlike)} files, {alike}.")
+
+
+@app.command("anonymise-check", epilog=example("anonymise-check runs/small"))
+def anonymise_check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What somebody else is to be given.")],
+) -> None:
+    """Say whether a folder may be handed on: 0 nothing was found, 1 it holds persons or cells of fewer than five.
+
+    Names each file with rows of persons (data/, truth/, cohort files), small counts or what could be a personal number.
+    """
+    from lakemedelsmodell.privacy import check_anonymity
+
+    found = check_anonymity(folder)
+    for problem in found:
+        print(problem)
+    if found:
+        files = len({problem.file for problem in found})
+        print(f"{folder}: not to be handed on as it is. Files to look at: {files}.")
+        raise typer.Exit(1)
+    print(f"{folder}: nothing of single persons was found. Whether it may be handed on remains yours to decide.")

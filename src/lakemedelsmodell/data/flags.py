@@ -535,7 +535,7 @@ def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame
     -------
     DataFrame
         atc (sorted), rows, packages, ddd, cost_sek, gross_sek (SEK, nan where any is unknown), base_rows,
-        positive_rows (rows with packages above 0).
+        positive_rows (rows with packages above 0), persons (who were dispensed it).
     """
     t = half_year.dispensings
     t = t.filter(t.date >= window[0], t.date < window[1], t.atc.notnull())
@@ -543,7 +543,7 @@ def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame
         rows=t.count(), packages=_thousandths(t.packages).sum(), ddd=_thousandths(t.ddd).sum(),
         cost_sek=_ore(t.cost).sum(), gross_sek=_ore(t.gross_price).sum(),
         gross_unknown=t.gross_price.isnull().ifelse(1, 0).sum(), base_rows=t.in_base.ifelse(1, 0).sum(),
-        positive_rows=(t.packages > 0).ifelse(1, 0).sum()).order_by("atc"))
+        positive_rows=(t.packages > 0).ifelse(1, 0).sum(), persons=t.person_id.nunique()).order_by("atc"))
     sums[["packages", "ddd"]] = sums[["packages", "ddd"]] / 1000
     sums[["cost_sek", "gross_sek"]] = sums[["cost_sek", "gross_sek"]].astype(float) / 100
     return sums.assign(gross_sek=sums["gross_sek"].where(sums["gross_unknown"] == 0)).drop(columns="gross_unknown")
@@ -559,7 +559,8 @@ def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot
     Returns
     -------
     DataFrame
-        centre_id, atc (sorted by both), ddd and cost (SEK in the cost base). Rows without a code are left out.
+        centre_id, atc (sorted by both), ddd, cost (SEK in the cost base) and persons. Rows without a code are left
+        out.
     """
     t = half_year.dispensings
     t = t.filter(t.date >= period.start, t.date < period.end, t.in_base, t.atc.notnull())
@@ -570,7 +571,8 @@ def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot
     t = t.join(listed, [t.person_id == listed.person_id, t.at >= listed.start, t.at < listed.end])
     ids = half_year.centres_frame["centre_id"]
     key = "centre" if borne_by == "listing" else "prescriber_centre_id"
-    sums = _frame(t.group_by(key, "atc").agg(ddd=t.ddd.sum(), ore=t.ore.sum()))
+    sums = _frame(t.group_by(key, "atc").agg(ddd=t.ddd.sum(), ore=t.ore.sum(), persons=t.person_id.nunique()))
     sums["centre_id"] = ids.to_numpy()[sums["centre"]] if key == "centre" else sums[key]
     sums = sums[sums["centre_id"].isin(ids)].sort_values(["centre_id", "atc"], ignore_index=True)
-    return sums[["centre_id", "atc"]].assign(ddd=sums["ddd"].astype(float) / 1000, cost=sums["ore"].astype(float) / 100)
+    return sums[["centre_id", "atc"]].assign(
+        ddd=sums["ddd"].astype(float) / 1000, cost=sums["ore"].astype(float) / 100, persons=sums["persons"])

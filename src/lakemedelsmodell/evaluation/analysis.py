@@ -19,6 +19,7 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import results as said_as
 from lakemedelsmodell.evaluation import safety, table_life
 from lakemedelsmodell.evaluation.chance import chance_of, chance_results, lasting, noise_results
+from lakemedelsmodell.evaluation.few import set_by_enough
 from lakemedelsmodell.evaluation.plan import (
     PROPOSAL,
     chosen_period,
@@ -106,6 +107,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     codes = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
     models: list[Model | Predictor] = [*payable(published, conditions, codes), *upper_bounds(expected)]
     payers, left_out = fit_models(models, fitted, paid, alpha)
+    payers |= {name: set_by_enough(table, fitted) for name, table in payers.items()
+               if isinstance(table, AmountTable) and name != published.model}
     tables = {name: replace(table, valid_from=published.valid_from if name == published.model else period.start)
               for name, table in payers.items() if isinstance(table, AmountTable)}
 
@@ -144,7 +147,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}
     used = min(plan.lookback.start, plan.fit_lookback.start), max(period.end, plan.fit_period.end)
     if outside := dispensings_outside(half_year, used):
-        totals["left_out"]["dispensings_outside_window"] = outside
+        totals["left_out"] |= said_as.counts({"dispensings_outside_window": outside})
     results = {
         "period": said_as.period_dict(period) | {"partial": plan.partial},
         "fit_period": said_as.period_dict(plan.fit_period),
@@ -176,7 +179,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "coverage": said_as.coverage_dict(conditions, codes),
     }
     results["verdict"] = said_as.verdict_dict(results, str(period))
-    return Evaluation(results, comparison, tables, said_as.centres_frame(comparison, paid.centres, chance),
+    return Evaluation(results, comparison, tables, said_as.centres_frame(comparison, paid, chance),
                       amounts_frame(tables.values()), said_as.coverage_frame(conditions, codes),
                       said_as.contributions_frame(comparison, tables, paid))
 
@@ -190,7 +193,7 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
     progress("settling the centres and measuring the spread")
     comparison = compare(payers, cohort, alpha, budget, outside_groups=True, deciles=True,
                          resamples=settings.resamples, seed=settings.seed)
-    tables = {name: payer.table for name, payer in payers.items()}
+    tables = {name: set_by_enough(payer.table, cohort) for name, payer in payers.items()}
     results = _bare_results(settings) | {
         "totals": said_as.totals_dict(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
         **said([*safety.of_comparison(comparison), *safety.of_amounts(comparison, cohort)]),
@@ -198,7 +201,7 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
         "contrasts": said_as.contrasts_list(comparison),
     }
     results["verdict"] = said_as.verdict_dict(results, "a reduced table")
-    return Evaluation(results, comparison, tables, said_as.centres_frame(comparison, cohort.centres),
+    return Evaluation(results, comparison, tables, said_as.centres_frame(comparison, cohort),
                       amounts_frame(tables.values()))
 
 

@@ -20,6 +20,7 @@ from lakemedelsmodell.evaluation.plan import ORACLE, TAKEN_APART, TODAY
 from lakemedelsmodell.measures.calibration import payment_system_fit, redistribution
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contributions import contributions
+from lakemedelsmodell.measures.disclosure import hidden, hidden_centres, hidden_groups, persons_by_centre
 from lakemedelsmodell.measures.fit import variation
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
 from lakemedelsmodell.measures.incentives import starter_packs
@@ -30,6 +31,8 @@ from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_throu
 from lakemedelsmodell.models.named_groups import centre_groups
 from lakemedelsmodell.verdict import judge_results, read_rule
 
+OF_THE_LIST = ("centre_id", "name", "model", "listed_months", "cost_sek", "own_cost_sek")
+"""Columns of centres.csv that no payment changes."""
 EXAMPLES = {
     "Johan": (60, "M", ()),
     "Anders": (60, "M", ("diabetes_oral", "ihd_antiplatelet", "doak", "inflammatorisk", "cancer_hormon")),
@@ -47,8 +50,15 @@ def totals_dict(cohort: Cohort, comparison: Comparison, alpha: float) -> dict[st
     return {
         "centres": int((settlement.months > 0).sum()), "persons": cohort.n_persons,
         "listed_months": float(settlement.months.sum()), "cost_sek": float(settlement.cost_sek.sum()),
-        "budget_sek": settlement.budget_ore / 100, "cost_responsibility": alpha, "left_out": dict(cohort.counts),
+        "budget_sek": settlement.budget_ore / 100, "cost_responsibility": alpha, "left_out": counts(cohort.counts),
     }
+
+
+def counts(found: Mapping[str, float]) -> dict[str, float | None]:
+    """Counts by kind; those of one to four are unknown, as are sums in kronor beside which such a count stands."""
+    few = {kind for kind, n in found.items() if 0 < n < FEWEST_PERSONS and not kind.endswith("_sek")}
+    beside = {kind.replace("dispensings_", "cost_", 1) + "_sek" for kind in few}
+    return {kind: None if kind in few | beside else n for kind, n in found.items()}
 
 
 def _persons(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]]:
@@ -56,9 +66,10 @@ def _persons(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]
 
     Groups of too few persons are there by name, with nothing known of them.
     """
-    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    def shown(rows: pd.DataFrame, family: str = "") -> pd.DataFrame:
         told = rows.astype(object)
-        told.loc[rows["persons"] < FEWEST_PERSONS] = None
+        names = [f"{family}{name}" for name in rows.index]
+        told.loc[hidden_groups(names, rows["persons"].to_numpy(), cohort.n_persons)] = None
         return told
 
     centres = cohort.centres
@@ -73,7 +84,7 @@ def _persons(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]
         deciles = comparison.calibrations[model].groups.rename(columns={"group": "decile"}).set_index("decile")
         found[model] = {
             "predictive_ratios": shown(groups).to_dict("index"),
-            "calibration": shown(deciles).reset_index().to_dict("records"),
+            "calibration": shown(deciles, "decile:").reset_index().to_dict("records"),
             "neutrality": {"net": asdict(neutrality(settled.net_sek, settled.months, operator)),
                            "change_from_today": asdict(neutrality(change, settled.months, operator))},
         }
@@ -85,6 +96,7 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
     """Everything known of each model; ``more`` holds, by model, what only some runs can tell."""
     persons, moved = _persons(comparison, cohort), _redistribution(comparison, cohort)
     varies = variation(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight, cohort.exposure)
+    _, not_shown = hidden_centres(comparison, cohort)
     found = {}
     for name, settlement in comparison.settlements.items():
         columns = ["kind", "name", "sex", "age_from", "sek_per_month"]
@@ -94,11 +106,13 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
         found[name] = {
             "role": roles[name], "payable": table is not None, "phi": settlement.phi,
             "unscaled": {"reimbursement_sek": float(settlement.unscaled_sek.sum()),
-                         "spread": comparison.unscaled_spreads[name].measures()},
+                         "spread": _without_extremes(comparison.unscaled_spreads[name].measures(),
+                                                     settlement.unscaled_net_per_month, not_shown[name])},
             "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
             "fit": asdict(comparison.fits[name]),
             "payment_fit": asdict(payment_system_fit(cohort, payment, alpha, varies)),
-            "spread": comparison.spreads[name].measures(),
+            "spread": _without_extremes(comparison.spreads[name].measures(), settlement.net_per_month,
+                                        not_shown[name]),
             "noise_floor": None, "true_sd": None, "reliability": None, "true_spread_p_value": None,
             "true_spread_reduction": None, "spread_parts": [], "funnel": None, "persistence": None, "split_half": None,
             # Only a truth can tell these.
@@ -111,6 +125,14 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
     return found
 
 
+def _without_extremes(measures: dict[str, float], net: np.ndarray, not_shown: np.ndarray) -> dict[str, float]:
+    """Lowest and highest of the centres that may be shown; the other measures are of all."""
+    if not not_shown.any():
+        return measures
+    shown = net[~not_shown & ~np.isnan(net)]
+    return measures | {"min": shown.min(initial=np.inf), "max": shown.max(initial=-np.inf)}
+
+
 def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]]:
     """What changes from today's model to each other: for the centres, for kinds of centre and for groups of persons."""
     if TODAY not in comparison.settlements:
@@ -118,7 +140,8 @@ def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[st
     kinds = {name: mask for name, mask in centre_groups(cohort) if mask.any()}
     at_hand = comparison.groups.set_index(["model", "group"])[["persons", "listed_months", "under_compensation_sek"]]
     today = at_hand.loc[TODAY]
-    today = today[today["persons"] >= FEWEST_PERSONS]
+    today = today[~hidden_groups(list(today.index), today["persons"].to_numpy(), cohort.n_persons)]
+    _, not_shown = hidden_centres(comparison, cohort)
     found = {}
     for name, settlement in comparison.settlements.items():
         if name == TODAY:
@@ -136,7 +159,7 @@ def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[st
             "group": today.index, "persons": today["persons"].to_numpy(),
             "change_sek": (per_month * today["listed_months"]).to_numpy(),
             "change_sek_per_listed_month": per_month.to_numpy()})
-        lost = change["change_sek_per_listed_month"]
+        lost = change["change_sek_per_listed_month"][~(not_shown[name] | not_shown[TODAY])]
         found[name] = {
             "against": TODAY, "sek": moved.sek, "share_of_budget": moved.share_of_budget, "gaining": moved.gaining,
             "losing": moved.losing, "changing_sign": moved.changing_sign, "largest_loss": lost.min(),
@@ -161,9 +184,10 @@ def truth_dict(expected: np.ndarray, style: np.ndarray, cohort: Cohort, alpha: f
     """The spread that should remain, of centres' own prescribing, and that which must, of chance about true need."""
     ideal = ideal_net(style, np.bincount(cohort.centre, cohort.exposure, cohort.n_centres), alpha)
     listed = ideal[~np.isnan(ideal)]
+    shown = ideal[~np.isnan(ideal) & ~hidden(persons_by_centre(cohort))]
     floor = noise_floor(cohort, expected, alpha, permutations=0)
     return {"noise_floor": floor.floor, "ideal_sd": float(listed.std(ddof=1)) if len(listed) > 1 else np.nan,
-            "ideal_min": float(listed.min()), "ideal_max": float(listed.max())}
+            "ideal_min": shown.min(initial=np.inf), "ideal_max": shown.max(initial=-np.inf)}
 
 
 def contrasts_list(comparison: Comparison, style: np.ndarray | None = None) -> list[dict[str, Any]]:
@@ -192,30 +216,41 @@ def verdict_dict(results: Mapping[str, Any], world: str) -> dict[str, Any]:
 
 def style_dict(use: pd.DataFrame, conditions: ConditionSet, comparison: Comparison, cohort: Cohort
                ) -> dict[str, Any] | None:
-    """Price style within the conditions: per group and centre, and how much of it each model's net bears."""
+    """Price style within the conditions: per group and centre, and how much of it each model's net bears.
+
+    Who uses several drugs of a group is counted but once: as many persons as its commonest drug has are told of.
+    """
     pairs = conditions.expand(use["atc"].unique())
     by_condition = pairs[pairs["condition"].isin(conditions.names)].merge(use, on="atc")
     if by_condition.empty:
         return None
     index: StyleIndex = style_index(by_condition)
     counted = index.centres.dropna(subset=["index"])["index"]
-    persons = pd.Series(np.bincount(cohort.centre, minlength=cohort.n_centres), index=cohort.centre_ids)
-    shown = index.centres[index.centres["centre_id"].map(persons) >= FEWEST_PERSONS]
+    small = pd.Series(hidden(persons_by_centre(cohort)), index=cohort.centre_ids)
+    users = by_condition.groupby("centre_id")["persons"].max()
+    told = ~index.centres["centre_id"].map(small) & ~hidden(index.centres["centre_id"].map(users).to_numpy())
+    shown = index.centres[told.to_numpy()]
+    of_group = by_condition.groupby(["condition", "atc"])["persons"].sum().groupby("condition").max()
+    groups = index.groups.astype(object)
+    groups.loc[hidden(groups["condition"].map(of_group).to_numpy(dtype=np.int64)),
+               ["ddd", "cost_sek", "recommended_share", "recommended_price"]] = None
     return {
         "share_of_cost": index.share_of_cost,
         "spread": {"sd": counted.std(), "p10": counted.quantile(0.1), "p90": counted.quantile(0.9),
-                   "min": counted.min(), "max": counted.max()},
+                   "min": shown["index"].min(), "max": shown["index"].max()},
         "on_net": {name: asdict(index.on_net(settlement)) for name, settlement in comparison.settlements.items()},
-        "groups": index.groups.to_dict("records"),
+        "groups": groups.to_dict("records"),
         "centres": shown[["centre_id", "index", "excess_sek"]].to_dict("records"),
     }
 
 
 def beside_results(period: Period, cohort: Cohort, comparison: Comparison) -> dict[str, Any]:
+    _, not_shown = hidden_centres(comparison, cohort)
     alpha = next(iter(comparison.settlements.values())).cost_responsibility
     return {
         "period": period_dict(period), "totals": totals_dict(cohort, comparison, alpha),
-        "models": {name: {"phi": comparison.settlements[name].phi, "spread": comparison.spreads[name].measures()}
+        "models": {name: {"phi": comparison.settlements[name].phi, "spread": _without_extremes(
+            comparison.spreads[name].measures(), comparison.settlements[name].net_per_month, not_shown[name])}
                    for name in comparison.models},
         "contrasts": [asdict(c) for c in comparison.contrasts],
     }
@@ -263,29 +298,50 @@ def examples_list(tables: Mapping[str, AmountTable]) -> list[dict[str, Any]]:
 
 
 def coverage_frame(conditions: ConditionSet, codes: pd.DataFrame) -> pd.DataFrame:
-    """Codes and list entries that do not meet; rows and cost are not told of a code dispensed fewer than five times."""
+    """Codes and list entries that do not meet; codes that fewer than five persons were dispensed are not named."""
     found = conditions.coverage(codes[["atc", "rows", "cost_sek"]]).to_frame()
-    few = found["rows"] < FEWEST_PERSONS
-    return found.assign(rows=found["rows"].mask(few), cost_sek=found["cost_sek"].mask(few).round(2))
+    few = codes.loc[codes["persons"] < FEWEST_PERSONS, "atc"]
+    found = found[~(found["atc"].isin(few) & found["rows"].notna())]
+    return found.assign(cost_sek=found["cost_sek"].round(2)).reset_index(drop=True)
 
 
 def coverage_dict(conditions: ConditionSet, codes: pd.DataFrame) -> dict[str, Any]:
     coverage = conditions.coverage(codes[["atc", "rows", "cost_sek"]])
+    behind = codes.loc[codes["atc"].isin(coverage.unmatched["atc"]), "persons"].max()
+    known = codes["cost_sek"].sum() and not behind < FEWEST_PERSONS
     return {"codes": len(codes), "unmatched_codes": len(coverage.unmatched), "several_codes": len(coverage.several),
             "unused_entries": len(coverage.unused), "unmatched_share_of_cost":
-            float(coverage.unmatched["cost_sek"].sum() / codes["cost_sek"].sum()) if codes["cost_sek"].sum() else None}
+            float(coverage.unmatched["cost_sek"].sum() / codes["cost_sek"].sum()) if known else None}
 
 
-def centres_frame(comparison: Comparison, centres: pd.DataFrame, chance: Chance | None = None) -> pd.DataFrame:
-    """centres.csv: one row per centre and model."""
+def centres_frame(comparison: Comparison, cohort: Cohort, chance: Chance | None = None) -> pd.DataFrame:
+    """centres.csv: one row per centre and model, empty where fewer than five persons could be told of."""
+    centres = cohort.centres
     frame = comparison.centres_frame()
     by_id = centres.set_index("centre_id")
     names = by_id["name"] if "name" in by_id else by_id.index.to_series()
     frame.insert(1, "name", frame["centre_id"].map(names))
-    return frame if chance is None else frame.join(centre_columns(chance, comparison))
+    frame = frame if chance is None else frame.join(centre_columns(chance, comparison))
+    small, not_shown = hidden_centres(comparison, cohort)
+    of = pd.DataFrame({"centre_id": cohort.centre_ids, "small": small})
+    rows = frame[["centre_id", "model"]].merge(of, on="centre_id", how="left")["small"].to_numpy()
+    frame = frame.astype(dict.fromkeys(frame.select_dtypes(bool), object))  # a truth value may be unknown
+    frame.loc[rows, [c for c in frame if c not in ("centre_id", "name", "model")]] = None
+    for name, hidden_here in not_shown.items():
+        if (pooled := hidden_here & ~small).any():
+            at = (frame["model"] == name) & frame["centre_id"].isin(cohort.centre_ids[pooled])
+            frame.loc[at, [c for c in frame if c not in OF_THE_LIST]] = None
+    return frame
 
 
 def contributions_frame(comparison: Comparison, tables: Mapping[str, AmountTable], paid: Cohort) -> pd.DataFrame:
-    """contributions.csv: what each centre's reimbursement is made of, under the models of :data:`TAKEN_APART`."""
-    return pd.concat([contributions(comparison.settlements[name], tables[name], paid)
-                      for name in TAKEN_APART if name in tables], ignore_index=True)
+    """contributions.csv: what each centre's reimbursement is made of, under the models of :data:`TAKEN_APART`.
+
+    Nothing of a centre whose payment is not shown.
+    """
+    frame = pd.concat([contributions(comparison.settlements[name], tables[name], paid)
+                       for name in TAKEN_APART if name in tables], ignore_index=True)
+    _, not_shown = hidden_centres(comparison, paid)
+    hidden_ids = {name: set(paid.centre_ids[mask]) for name, mask in not_shown.items()}
+    return frame[[c not in hidden_ids[m] for c, m in zip(frame["centre_id"], frame["model"], strict=True)]
+                 ].reset_index(drop=True)

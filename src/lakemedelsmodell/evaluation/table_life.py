@@ -12,7 +12,9 @@ import pandas as pd
 from lakemedelsmodell.amounts import AmountTable, cost_shares, reprice, side_by_side
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import CentreTotals, Cohort
+from lakemedelsmodell.evaluation.few import set_by_enough, set_by_few
 from lakemedelsmodell.evaluation.plan import CAP_SHARE, NEW_PRICES, PHASE_IN_FROM, PROPOSAL, TODAY
+from lakemedelsmodell.measures.disclosure import hidden, persons_by_centre
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.measures.table_life import LONGEST_PHASE_IN, phase_in, repricing_effect
 from lakemedelsmodell.models import AgeSex, ChronicConditions, credibility, style_contamination
@@ -29,9 +31,12 @@ def repricing(tables: Mapping[str, AmountTable], conditions: ConditionSet, use: 
     """
     found = []
     for code, (index, why) in NEW_PRICES.items():
-        spent = use[use["atc"] == code].set_index("centre_id")["cost"].reindex(paid.centre_ids).fillna(0.0).to_numpy()
-        if not spent.sum() > 0:
+        of_code = use[use["atc"] == code].set_index("centre_id").reindex(paid.centre_ids)
+        spent = of_code["cost"].fillna(0.0).to_numpy()
+        users = of_code["persons"].fillna(0).to_numpy(dtype=np.int64)
+        if not spent.sum() > 0 or users.sum() < FEWEST_PERSONS:
             continue
+        shown = ~hidden(users) & ~hidden(persons_by_centre(paid))
         by_model = {}
         for name in (TODAY, PROPOSAL):
             if (table := tables.get(name)) is None:
@@ -40,18 +45,19 @@ def repricing(tables: Mapping[str, AmountTable], conditions: ConditionSet, use: 
             after = replace(before, cost=before.cost - (1 - index) * spent)
             repriced = reprice(table, {code: index}, cost_shares(codes, conditions, _add_on_cost(table, fitted, alpha)))
             effect = repricing_effect(table, repriced, before, after, alpha)
+            told = effect[effect["centre_id"].isin(paid.centre_ids[shown])]
             changed = np.flatnonzero(table.paid_add_ons != repriced.paid_add_ons)
             by_model[name] = {
                 "add_ons": [{"name": table.conditions[c], "before": table.add_ons[c], "after": repriced.add_ons[c]}
                             for c in changed],
                 **{f"{measure}_{when}": value for when in ("without", "with") for measure, value in {
                     "sd": effect[f"net_{when}"].std(), "moved_sek": effect[f"gain_{when}"].abs().sum() / 2,
-                    "largest_loss": (effect[f"gain_{when}"] / effect["listed_months"]).min(),
-                    "largest_gain": (effect[f"gain_{when}"] / effect["listed_months"]).max()}.items()},
+                    "largest_loss": (told[f"gain_{when}"] / told["listed_months"]).min(),
+                    "largest_gain": (told[f"gain_{when}"] / told["listed_months"]).max()}.items()},
                 "sd_before": effect["net_before"].std(),
             }
             if name == PROPOSAL:
-                rows = effect[["centre_id", "gain_without", "gain_with"]].rename(
+                rows = told[["centre_id", "gain_without", "gain_with"]].rename(
                     columns={"gain_without": "gain_without_sek", "gain_with": "gain_with_sek"})
                 by_model[name]["centres"] = rows.to_dict("records")
         found.append({"atc": code, "price_index": index, "why_sv": why["sv"], "why_en": why["en"],
@@ -97,7 +103,7 @@ def stability(tables: Mapping[str, AmountTable], paid: Cohort, alpha: float) -> 
     for model in (AgeSex(), *([ChronicConditions()] if paid.conditions else [])):
         if (table := tables.get(model.name)) is None:
             continue
-        rows = side_by_side(table.unrounded or table, model.fit(paid, alpha))
+        rows = side_by_side(table.unrounded or table, set_by_enough(model.fit(paid, alpha), paid))
         both = rows.dropna(subset=["first", "second"])
         found[model.name] = {
             "correlation": float(np.corrcoef(both["first"], both["second"])[0, 1]) if len(both) > 1 else None,
@@ -118,7 +124,10 @@ def trust_in_add_ons(fitted: Cohort) -> list[dict[str, Any]]:
 
 def style_in_amounts(table: AmountTable | None, fitted: Cohort, alpha: float) -> list[dict[str, Any]]:
     """The proposal's amounts, and what they come to beside one dummy per centre."""
-    return _records(style_contamination(table, fitted, alpha)) if table is not None and table.conditions else []
+    if table is None or not table.conditions:
+        return []
+    rows = style_contamination(table, fitted, alpha)
+    return _records(rows[~set_by_few(rows, table, fitted)])
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import N_CELLS
-from lakemedelsmodell.folders import MANIFEST, alone, file_hashes, seal, to_json, versions
+from lakemedelsmodell.folders import MANIFEST, alone, file_hashes, neutral, seal, to_json, versions
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.payment.changes import OTHER_REASONS, REASONS, Changes, changes_between
 from lakemedelsmodell.payment.few import merged
@@ -338,7 +338,7 @@ def _write(stage: Path, payment: Payment, changes: Changes | None, results: dict
         frames |= {DIFFERENCES: differences_frame(payment, same),
                    f"data/{DIFFERENCES}": line_differences(payment, same)}
     for name, frame in frames.items():
-        frame.to_csv(stage / name, index=False, lineterminator="\n")
+        neutral(frame).to_csv(stage / name, index=False, lineterminator="\n")
     (stage / RESULTS).write_text(to_json(results), encoding="utf-8")
     write_summaries(stage, results, frames[PAYMENTS], frames.get(CHANGES), frames.get(DIFFERENCES), conditions,
                     langs)

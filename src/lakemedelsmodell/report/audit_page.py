@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from lakemedelsmodell.folders import to_json
+from lakemedelsmodell.folders import neutral, to_json
 from lakemedelsmodell.manipulation.audit import LOOK_AT, TESTS, WINDOW_MONTHS, Audit
 from lakemedelsmodell.manipulation.detection import ENOUGH_CENTRES
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
@@ -31,7 +31,7 @@ TABLE_TEST = "change"
 def write_audit(audit: Audit, folder: Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:
     """Write audit.csv, audit.json and ``audit.<lang>.html`` into ``folder``; returns the paths."""
     listed, told = folder / "audit.csv", folder / "audit.json"
-    audit.findings.to_csv(listed, index=False, lineterminator="\n", float_format="%.6g")
+    neutral(audit.findings).to_csv(listed, index=False, lineterminator="\n", float_format="%.6g")
     told.write_text(to_json({"schema": 1, **audit.results()}), encoding="utf-8", newline="\n")
     pages = [folder / f"audit.{lang}.html" for lang in langs]
     for lang, page in zip(langs, pages, strict=True):
@@ -89,7 +89,7 @@ class _Page:
                  ("persons", n.number(a.persons), {}),
                  *([("stake", n.money(stake), {})] if found and np.isfinite(stake) else [])]
         return {
-            "outcome": kind, "head": self.t("answer_head"), "tag": self.t(f"tag_{kind}"),
+            "ruling": "", "brief": (), "outcome": kind, "head": self.t("answer_head"), "tag": self.t(f"tag_{kind}"),
             "sentence": self.t(f"sentence_{kind}", found=n.number(found), tested=n.number(a.tested),
                                centres=n.number(a.findings["centre_id"].nunique())),
             "facts": [(self.t(f"fact_{k}"), value, self.t(f"fact_{k}_note", **more)) for k, value, more in facts],

@@ -81,6 +81,8 @@ def explain_centre(run: str | Path, centre_id: str, models: Sequence[str] = (TOD
     for model in models:
         if model not in known:
             raise unknown_name("model that adds up", model, known)
+    if not all(totals[model]["reimbursement_sek"] for model in models):
+        raise UserError(f"What {centre_id} gets is not shown: fewer than five persons could be told of.")
     words = texts_of("centre", lang)
     labels = {str(c.at("name")): str(c.at(f"label_{lang}")) for c in contents.results.parts("conditions")}
 

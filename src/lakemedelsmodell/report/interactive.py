@@ -236,7 +236,8 @@ class Page:
             for of, column in OF_CENTRE.items():
                 if (value := _value(row.get(column))) is not None:
                     centre[of][row["model"]] = round(value, 4)
-            centre["pay"][row["model"]] = _ore(row["reimbursement_sek"])
+            if row["reimbursement_sek"]:
+                centre["pay"][row["model"]] = _ore(row["reimbursement_sek"])
         least = self.contents.fewest_months()
         shown = [c for c in by_centre.values() if known(c["months"]) and c["months"] >= least and c["net"]]
         return sorted(shown, key=lambda c: (c["name"].casefold(), c["id"])), len(by_centre) - len(shown)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 BANDS10 = (*(f"{a}-{a + 9}" for a in range(0, 90, 10)), "90+")
 N10 = 2 * len(BANDS10)
+FEWEST = 5
+"""What describes fewer persons is left out of the report, drawn though they are: the pages treat all runs alike."""
 
 
 def table_months(world: World) -> np.ndarray:
@@ -172,10 +174,12 @@ class Tally:
         derived, se = self.derived(world), self.standard_errors(world)
         whole = np.where(np.isnan(derived), -1, np.floor(np.nan_to_num(derived) + 0.5)).astype(np.int64)
         listed = self.months > 0
+        told = self.months >= FEWEST * len(table_months(world))
         table = [{"sex": facts.SEXES[i % 2], "age_band": facts.BAND_LABELS[i // 2], "published": int(published[i]),
-                  "derived": int(whole[i]) if listed[i] else None, "unrounded": _number(derived[i]),
-                  "equal": bool(listed[i] and whole[i] == published[i]), "se": _number(se[i]),
-                  "listed_months": int(self.months[i])} for i in range(facts.N_CELLS)]
+                  "derived": int(whole[i]) if told[i] else None, "unrounded": _shown(derived[i], told[i]),
+                  "equal": bool(listed[i] and whole[i] == published[i]), "se": _shown(se[i], told[i]),
+                  "listed_months": int(self.months[i]) if told[i] or not listed[i] else None}
+                 for i in range(facts.N_CELLS)]
         person_cost = np.sort(np.concatenate(self.person_cost))[::-1]
         sizes = self.list_size[:world.n_centres]
         return {
@@ -193,8 +197,9 @@ class Tally:
             "half_years": self._half_years(world),
             "top1_share": float(person_cost[:max(len(person_cost) // 100, 1)].sum() / max(person_cost.sum(), 1)),
             "without_cost_share": float(np.mean(person_cost == 0)),
-            "list_sizes": {"min": int(sizes.min()), "p10": float(np.percentile(sizes, 10)),
-                           "median": float(np.median(sizes)), "p90": float(np.percentile(sizes, 90)),
+            "list_sizes": {"min": int(sizes[sizes >= FEWEST].min(initial=sizes.max())),
+                           "p10": float(np.percentile(sizes, 10)), "median": float(np.median(sizes)),
+                           "p90": float(np.percentile(sizes, 90)),
                            "max": int(sizes.max()), "mean": float(sizes.mean())},
             "changes": [change.model_dump() | {"group": change.drug_group} for change in c.unit_costs],
         }
@@ -209,9 +214,11 @@ class Tally:
     def _prevalence(self, world: World) -> list[dict[str, Any]]:
         """Users per 1000 in the table period by group, sex and ten-year band, beside the reference."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            per_1000 = 1000 * self.users.sum(axis=0) / self.persons.sum(axis=0)
+            users, persons = self.users.sum(axis=0), self.persons.sum(axis=0)
+            per_1000 = 1000 * users / persons
+            told = ((users == 0) | (users >= FEWEST)) & (persons >= FEWEST)
         return [{"condition": group.drug_group, "sex": facts.SEXES[cell // 10], "band10": BANDS10[cell % 10],
-                 "reference": group.prev_per_1000[cell], "simulated": _number(per_1000[g, cell])}
+                 "reference": group.prev_per_1000[cell], "simulated": _shown(per_1000[g, cell], told[g, cell])}
                 for g, group in enumerate(facts.drug_groups()) for cell in range(N10)]
 
     def _groups(self, world: World) -> list[dict[str, Any]]:
@@ -220,10 +227,11 @@ class Tally:
         changed = {change.drug_group: change.new for change in world.scenario.calibration.unit_costs}
         with np.errstate(divide="ignore", invalid="ignore"):
             per_user, in_base = self.gross / 100 / self.drug_users, self.gross_base / self.gross
-        return [{"condition": group.drug_group, "users": int(self.drug_users[g]),
+        told = (self.drug_users == 0) | (self.drug_users >= FEWEST)
+        return [{"condition": group.drug_group, "users": int(self.drug_users[g]) if told[g] else None,
                  "reference_cost": float(changed.get(group.drug_group, calibrated[group.drug_group])),
-                 "simulated_cost": _number(per_user[g]), "reference_in_base": group.share_in_base_assumed,
-                 "simulated_in_base": _number(in_base[g])} for g, group in enumerate(facts.drug_groups())]
+                 "simulated_cost": _shown(per_user[g], told[g]), "reference_in_base": group.share_in_base_assumed,
+                 "simulated_in_base": _shown(in_base[g], told[g])} for g, group in enumerate(facts.drug_groups())]
 
     def _prevalence_cv(self, world: World) -> list[dict[str, Any]]:
         """Spread over centres of users against what the region's rates by sex and band give, per group.
@@ -254,6 +262,10 @@ def _weighted_cv(ratio: np.ndarray, weight: np.ndarray) -> float:
         return float("nan")
     mean = np.average(ratio, weights=weight)
     return float(np.sqrt(np.average((ratio - mean) ** 2, weights=weight)) / mean)
+
+
+def _shown(value: float, told: bool) -> float | None:
+    return _number(value) if told else None
 
 
 def _number(value: float) -> float | None:

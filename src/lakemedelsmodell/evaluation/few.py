@@ -1,0 +1,53 @@
+"""Amounts that fewer than five persons would set: what is paid for a cell of theirs must not be what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from lakemedelsmodell.amounts import AmountTable
+from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
+from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+
+
+def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
+    """The table without amounts that one to four persons of the cohort it was fitted on have set.
+
+    Their age band gets the amount of the nearest band of the same sex with persons enough, the younger of two; where
+    there is none, the mean of all. An add-on that so few hold is not set, and pays nothing.
+    """
+    persons = _persons(fitted)
+    months = np.bincount(fitted.cell, fitted.exposure, N_CELLS).reshape(table.cells.shape)
+    cells, add_ons = table.cells.copy(), table.add_ons.copy()
+    known = ~np.isnan(table.cells) & (months > 0)
+    enough = known & (persons >= FEWEST_PERSONS)
+    for band, sex in np.argwhere(_few(persons) & known):
+        near = np.flatnonzero(enough[:, sex])
+        cells[band, sex] = (table.cells[near[np.abs(near - band).argmin()], sex] if len(near) else
+                            np.average(table.cells[known], weights=months[known]))
+    if table.conditions and table.kind != "count":
+        add_ons[_few(fitted.persons_holding(table.rule or ""))] = np.nan
+    return replace(table, cells=cells, add_ons=add_ons,
+                   unrounded=table.unrounded and set_by_enough(table.unrounded, fitted))
+
+
+def set_by_few(rows: pd.DataFrame, table: AmountTable, fitted: Cohort) -> np.ndarray:
+    """Which rows of amounts (kind, name, sex, age_from) one to four persons set, bool."""
+    few: set[object] = {(BAND_FROM[band], SEXES[sex]) for band, sex in np.argwhere(_few(_persons(fitted)))}
+    few |= {name for name, held in zip(table.conditions, _few(fitted.persons_holding(table.rule or "")), strict=True)
+            if held}
+    return np.array([((row.age_from, row.sex) if row.kind == "age_sex" else row.name) in few
+                     for row in rows.itertuples(index=False)])
+
+
+def _persons(cohort: Cohort) -> np.ndarray:
+    """Persons by age band and sex, shape (21, 2)."""
+    pairs = np.unique(cohort.person.astype(np.int64) * N_CELLS + cohort.cell)
+    return np.bincount(pairs % N_CELLS, minlength=N_CELLS).reshape(len(BAND_FROM), len(SEXES))
+
+
+def _few(persons: np.ndarray) -> np.ndarray:
+    return (persons > 0) & (persons < FEWEST_PERSONS)
