@@ -36,7 +36,7 @@ wanted = ("today", "proposal", "two_dates", "list_rules", "full_year", "highest_
           "listed_no_profit_pooled", "today_pooled", "composed")
 designs = [d for d in read_designs() if d.name in wanted]
 found = manipulate(half_year, designs=designs, efforts=(0.1, 1.0), style=style)
-pd.DataFrame({"what I am paid for": {d.name: d.says for d in designs}})
+pd.DataFrame({"what I am paid for": {d.name: d.says for d in designs}}).style.set_properties(**{"text-align": "left"})
 
 # %% [markdown]
 # ## 1. Before I do anything: which conditions pay more than they cost?
@@ -50,12 +50,14 @@ found.plot_incentives("chronic", ax=axes[0])
 found.plot_incentives("chronic_defended", ax=axes[1])
 
 per_model = found.incentives.triggers.groupby("model", sort=False)["gain_sek"]
-per_model.agg(**{"conditions that pay": lambda g: int((g > 0).sum()), "of": "size", "most, SEK per person": "max", "median, SEK per person": "median"})
+per_model.agg(**{"conditions that pay": lambda g: int((g > 0).sum()), "of": "size", "most, SEK per person": "max",
+                 "median, SEK per person": "median"}).round(0)
 
 # %% [markdown]
 # The defended version asks for half a year's drugs on two dates, and no amount is above twice what those cost at the price list. That takes most
-# of the profit, not all: twice is still twice, and the patient's fee makes it cheaper for me than the price list says. Conditions at 0 can be
-# had with a drug that is not among the base drugs, and so for nothing: no amount is safe there.
+# of the profit, not all: twice is still twice, and the patient's fee makes it cheaper for me than the price list says. The five conditions at 0 can
+# be had with a drug that is not among the base drugs. I do not pay for it, only for what the patient's other drugs then bring in less fees; so no
+# amount is safe there.
 
 # %% [markdown]
 # ## 2. What does each trick bring me?
@@ -75,7 +77,7 @@ found.plot_gains();
 
 # %% [markdown]
 # Under today's table there is nothing to gain by prescribing. I can only choose whom to list, and when. Under the proposal I stack cheap drugs on
-# people who need none, and it pays many times what chance does to my result. `everyone` is what happens when all centres do it: the money is fixed,
+# people who need none, and it pays several times what chance does to my result. `everyone` is what happens when all centres do it: the money is fixed,
 # so all of us lose what the drugs cost.
 
 # %% [markdown]
@@ -103,11 +105,11 @@ conditions = lm.condition_set("skane_wide")
 tables = lm.simulate(scale=SCALE).tables()
 packs = StarterPacks(conditions, ("lipid",), first_half(half_year.months_seen))
 power = power_curve(tables, packs, ["lipid"], (0.0, 0.02, 0.05, 0.1, 0.3), conditions)
-power.plot()
+power.plot().get_legend().remove()
 power
 
 # %% [markdown]
-# If I am greedy, yes; if I am patient, no. Lists are small here: a full-size list shows less effort. An audit is a reason not to overdo it, no
+# If I am greedy, yes; if I am patient, no. Lists are small here; on a list of full size less effort is enough to be seen. An audit is a reason not to overdo it, no
 # defence.
 
 # %% [markdown]

@@ -327,8 +327,8 @@ def test_manipulate_from_the_command_line(tmp_path):
     own.write_text('[[design]]\nname = "listed_cut_pooled"\nlisted = true\nmax_return = 2\nover_max = "cap"\n'
                    "pool_threshold = 10000\n")
     out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["manipulate", "skane_2026h1", "--scale", "0.01", "--strategies", "1,dump", "--effort",
-                                    "0.1", "--designs", str(own), "--out", str(out)])
+    done = CliRunner().invoke(app, ["manipulate", "skane_2026h1", "--scale", "0.01", "--strategies", "1,dump",
+                                    "--effort", "0.1", "--designs", str(own), "--out", str(out)])
     assert done.exit_code == 0, done.output
     told = json.loads((out / "manipulation.json").read_text())
     clause, frontier = told["clause"], pd.read_csv(out / "frontier.csv").set_index("design")

@@ -8,6 +8,8 @@ cost summed over each column. Both are kept per fold; what is left out is subtra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +46,14 @@ class NormalEquations:
         return NormalEquations(whole.xtx - self.xtx, whole.xty - self.xty)
 
 
+@cache
+def _blas() -> Any:
+    """What limits BLAS to one thread; to find the libraries takes longer than a small fit."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 def normal_equations(cell: np.ndarray, flags: np.ndarray, exposure: np.ndarray, cost: np.ndarray,
                      fold: np.ndarray | None = None, n_folds: int = 1) -> NormalEquations:
     """X'WX and X'Wy per fold.
@@ -56,8 +66,6 @@ def normal_equations(cell: np.ndarray, flags: np.ndarray, exposure: np.ndarray, 
     cost : SEK times weight, shape (n,)
     fold : integers 0..n_folds-1, shape (n,), or None for one fold
     """
-    from threadpoolctl import threadpool_limits
-
     n, C = flags.shape
     p = N_CELLS + C
     fold = np.zeros(n, dtype=np.int64) if fold is None else fold.astype(np.int64)
@@ -73,7 +81,7 @@ def normal_equations(cell: np.ndarray, flags: np.ndarray, exposure: np.ndarray, 
     rows = np.flatnonzero(flags.any(axis=1))
     rows = rows[np.argsort(at[rows], kind="stable")]
     starts = np.searchsorted(fold[rows], np.arange(n_folds + 1))
-    with threadpool_limits(1, "blas"):  # threaded sums differ in the last bits from run to run
+    with _blas().limit(limits=1, user_api="blas"):  # threaded sums differ in the last bits from run to run
         for f in range(n_folds):
             for lo in range(starts[f], starts[f + 1], BLOCK_ROWS):
                 block = rows[lo:min(lo + BLOCK_ROWS, starts[f + 1])]
