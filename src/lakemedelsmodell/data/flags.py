@@ -355,12 +355,19 @@ def _flags(half_year: HalfYear, window: tuple[date, date], conditions: Condition
     """
     if (window, conditions, rule) in half_year.flags_read:
         return half_year.flags_read[window, conditions, rule]
-    number = _numbers(conditions)
     held = arrays(_held(half_year, window, conditions, rule))
-    flags = np.zeros((_persons(half_year), len(number)), dtype=bool)
-    flags[held["person"], held["condition"]] = True
-    flags = half_year.flags_read[window, conditions, rule] = flags[:, [number[name] for name in conditions.names]]
+    column = _columns(conditions)[held["condition"]]
+    reported = column >= 0
+    flags = np.zeros((_persons(half_year), len(conditions.names)), dtype=bool)
+    flags[held["person"][reported], column[reported]] = True
+    half_year.flags_read[window, conditions, rule] = flags
     return flags
+
+
+def _columns(conditions: ConditionSet) -> np.ndarray:
+    """Column of ``conditions.names`` by number of the condition; −1 for one that is never reported."""
+    column = {name: i for i, name in enumerate(conditions.names)}
+    return np.array([column.get(c.name, -1) for c in conditions.conditions], dtype=np.int64)
 
 
 def _numbers(conditions: ConditionSet) -> dict[str, int]:
@@ -400,9 +407,7 @@ def read_marks(half_year: HalfYear, window: tuple[date, date], conditions: Condi
     """
     marks = _marks_once(half_year, window, conditions).join(half_year.persons, "person_id")
     found = arrays(marks.select("person", "condition", "first", "last", "ddd").order_by("person", "condition"))
-    column = {name: i for i, name in enumerate(conditions.names)}
-    of_number = np.array([column.get(c.name, -1) for c in conditions.conditions], dtype=np.int64)
-    condition = of_number[found["condition"]]
+    condition = _columns(conditions)[found["condition"]]
     told = condition >= 0
     return {"person": found["person"][told].astype(np.int64), "condition": condition[told],
             "first": found["first"][told], "last": found["last"][told], "ddd": found["ddd"][told] / 1000}
