@@ -89,7 +89,7 @@ class _Page:
                  ("persons", n.number(a.persons), {}),
                  *([("stake", n.money(stake), {})] if found and np.isfinite(stake) else [])]
         return {
-            "ruling": "", "brief": (), "outcome": kind, "head": self.t("answer_head"), "tag": self.t(f"tag_{kind}"),
+            "outcome": kind, "head": self.t("answer_head"), "tag": self.t(f"tag_{kind}"),
             "sentence": self.t(f"sentence_{kind}", found=n.number(found), tested=n.number(a.tested),
                                centres=n.number(a.findings["centre_id"].nunique())),
             "facts": [(self.t(f"fact_{k}"), value, self.t(f"fact_{k}_note", **more)) for k, value, more in facts],
