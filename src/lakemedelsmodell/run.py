@@ -98,8 +98,8 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
     folder = Path("runs") / scenario.name if out is None else out
     settings = settings or Settings()
     hashes = _read_hashes(settings)
+    simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
     with staged(folder, hashes) as stage:
-        simulation = simulate(scenario, seed=seed, scale=scale, centres=centres, progress=progress)
         simulation.write(stage / "data", stage / "truth")
         progress("reading and checking the files")
         half_year = read_half_year(stage / "data")

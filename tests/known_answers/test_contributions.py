@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cohorts import cohort, random_cohort, table
 
+from cohorts import cohort, random_cohort, table
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_LABELS, SEXES

@@ -43,8 +43,8 @@ def judge(rows: list[dict], rule: str) -> set[str]:
         for r in own:
             purchases[r["atc"], r["date"]].append(r)
         bought = {key: part for key, part in purchases.items() if sum(r["packages"] for r in part) > 0}
-        loose, dosed = ({key for key, part in bought.items()
-                         if any(r["packages"] > 0 and r["dosed"] == by_dose for r in part)} for by_dose in (False, True))
+        loose, dosed = ({key for key, part in bought.items() if any(r["packages"] > 0 and r["dosed"] == by_dose
+                                                                    for r in part)} for by_dose in (False, True))
         dates = {d for _, d in loose} | {
             min(e for other, e in dosed if other == atc and (e.year, e.month) == (d.year, d.month)) for atc, d in dosed}
         enough = rule == "dispensed" or dates and (
