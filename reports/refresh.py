@@ -3,8 +3,9 @@
     python reports/refresh.py
 
 simulates the default world at full size, plays manipulation on it and takes in what comes of it (about half an hour of
-two cores). ``python reports/refresh.py runs/skane_2026h1`` takes in a run that lies there already. Nothing person-level
-is copied. Run it after a change that moves results; the tests hold the README to what it writes, and
+two cores). ``python reports/refresh.py runs/skane_2026h1`` takes in a run that lies there already, and with ``--check``
+before the folder only says whether the run gives the numbers of the committed reference. Nothing of persons is copied.
+Run it after a change that moves results; the tests hold the README to what it writes, and
 simulations/skane_2026h1.expected.csv holds the numbers at a smaller scale.
 """
 
@@ -12,14 +13,18 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lakemedelsmodell.cli.printing import summary
+from lakemedelsmodell.folders import to_json
 from lakemedelsmodell.report import write_reports
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -74,6 +79,9 @@ def main(run: Path) -> None:
     for file in (*(run / name for name in TABLES if (run / name).is_file()), *run.glob("report.*.html"),
                  *run.glob("page.*.html")):
         shutil.copy(file, REFERENCE)
+    manifest = REFERENCE / "manifest.json"
+    told = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(to_json({**told, "directory": "."}), encoding="utf-8")  # no path of the machine it was made on
     shutil.copy(run / "amounts.csv", PROJECT / "src" / "lakemedelsmodell" / "facts" / "reference_amounts.csv")
     gallery(run)
     shutil.copy(IMAGES / "all_centres.svg", IMAGES / "net_by_centre.svg")
@@ -86,5 +94,33 @@ def main(run: Path) -> None:
     readme.write_text(text, encoding="utf-8")
 
 
+def apart(then: Any, now: Any, place: str = "") -> Iterator[str]:
+    """Where two trees of results are not the same, numbers to 1e-9 (another machine may add up in another order)."""
+    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+        for key in then:
+            yield from apart(then[key], now[key], f"{place}.{key}")
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for number, (one, two) in enumerate(zip(then, now, strict=True)):
+            yield from apart(one, two, f"{place}[{number}]")
+    elif isinstance(then, float) and isinstance(now, float):
+        if not math.isclose(then, now, rel_tol=1e-9, abs_tol=1e-9):
+            yield f"{place}: {then} in the reference, {now} now"
+    elif then != now:
+        yield f"{place}: {str(then)[:80]} in the reference, {str(now)[:80]} now"
+
+
+def check(run: Path) -> None:
+    """Leave with an error where a run does not give the committed reference."""
+    then, now = (json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in (REFERENCE, run))
+    for results in (then, now):
+        results["run"].pop("versions")
+    if different := list(apart(then, now)):
+        sys.exit("\n".join([f"{len(different)} differences from {REFERENCE.relative_to(PROJECT)}:", *different[:20]]))
+    print(f"{run} gives the numbers of {REFERENCE.relative_to(PROJECT)}.")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else made())
+    if sys.argv[1:2] == ["--check"]:
+        check(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else made())
