@@ -18,6 +18,7 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Settings, make_plan
+from lakemedelsmodell.evaluation import plan as plans
 from lakemedelsmodell.measures.comparison import Comparison, compare
 from lakemedelsmodell.measures.fit import fit_measures
 from lakemedelsmodell.measures.groups import groups, outside_groups, predictive_ratios
@@ -37,6 +38,8 @@ CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic
              ("count", "age_sex"), ("boosting", "age_sex"))
 """(model, against); those with a model that is not there are left out."""
 HEADLINE = ("age_sex", "age_sex_pool", "chronic", "chronic_pool")
+VARIANTS = ("constrained", "credibility")
+"""Of one half-year; at full size they hardly differ from the proposal."""
 ORACLE = "oracle"
 REGION = "region"
 """Stands for a model where a measure is of the region under any."""
@@ -82,31 +85,13 @@ def atc_level_2() -> ConditionSet:
 
 
 def models(conditions: ConditionSet, published: AmountTable, codes: pd.DataFrame) -> list[Any]:
-    """The models of a study beside the oracle, simplest first; the last is never paid. ``codes``: sums by code, whose
-    prices bound the amounts of the defended version."""
-    from lakemedelsmodell.measures.qualifying import catalogue, most_by_price
-    from lakemedelsmodell.models import (
-        AgeSex,
-        AgeSexCni,
-        AgeSexPool,
-        Boosting,
-        ChronicConditions,
-        ChronicDefended,
-        ChronicNonnegative,
-        ChronicPool,
-        Count,
-        Flat,
-        HighestOnly,
-        PublishedAgeSex,
-    )
+    """The models of a study beside the oracle: the plan's but for variants of the proposal, and boosting, never paid.
 
-    assert published.valid_from is not None
-    name = conditions.name
-    most = most_by_price(conditions, catalogue(codes["atc"], codes))
-    return [Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(), AgeSexCni(), AgeSexPool(10_000), AgeSexPool(),
-            AgeSexPool(50_000), ChronicConditions("dispensed", name), ChronicDefended(name, most),
-            ChronicNonnegative("dispensed", name), ChronicPool("dispensed", name), HighestOnly("dispensed", name),
-            Count("dispensed", name), Boosting()]
+    ``codes``: sums by code, whose prices bound the amounts of the defended version.
+    """
+    from lakemedelsmodell.models import Boosting
+
+    return [*(m for m in plans.payable(published, conditions, codes) if m.name not in VARIANTS), Boosting()]
 
 
 def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int | None = None,
