@@ -301,8 +301,9 @@ def test_a_centres_nets_places_and_intervals_are_those_of_the_run(opened: Callab
     rows = rows_of(run / "centres.csv")
     browser, centre = opened(mark=f"#vc={rows[-1]['centre_id']}"), rows[-1]["centre_id"]
     shown = cells(browser, "nets-table")
-    here = {row["model"]: row for row in rows if row["centre_id"] == centre}
-    assert len(shown) == len(here)
+    # A net that rests on fewer than five persons is blank in the file and left out of the page.
+    here = {row["model"]: row for row in rows if row["centre_id"] == centre and row["net_sek_per_listed_month"]}
+    assert len(shown) == len(here) > 10
     for cell, model in zip(shown, ("age_sex_published", "age_sex", "chronic"), strict=False):
         nets = [float(row["net_sek_per_listed_month"]) for row in rows if row["model"] == model]
         net, error = (float(here[model][k]) for k in ("net_sek_per_listed_month", "standard_error"))

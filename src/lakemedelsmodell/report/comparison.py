@@ -12,7 +12,7 @@ from markupsafe import Markup
 from lakemedelsmodell.report.blocks import Row, Section, columns
 from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Gaps
 from lakemedelsmodell.report.numbers import DASH, known
-from lakemedelsmodell.report.phrases import DECIDED, capital, verdict
+from lakemedelsmodell.report.phrases import DECIDED, capital, small, verdict
 
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
@@ -126,7 +126,7 @@ def measures(page: Page) -> Section:
 def _contrast_row(page: Page, contrast: Gaps) -> Row:
     n, random = page.number, contrast.at("random_list_ratio")
     model, against = (page.model(str(contrast.at(k))) for k in ("model", "against"))
-    return Row(page.text.plain("measures.contrast_row", model=model, against=against.lower()), (
+    return Row(page.text.plain("measures.contrast_row", model=model, against=small(against)), (
         page.signed_change(contrast.at("log_sd_ratio")), page.signed_interval(contrast),
         page.signed_change(math.log(random) if known(random) and random > 0 else None),
         n.millions(contrast.at("redistribution_sek")), n.number(contrast.at("centres_changing_sign")),
