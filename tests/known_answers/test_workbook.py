@@ -43,6 +43,12 @@ def test_every_column_of_the_reference_run_has_words_in_both_languages() -> None
     assert texts_of("workbook", "sv").keys() == texts_of("workbook", "en").keys()
 
 
+def test_centres_are_typed() -> None:
+    row = dict(sheets(read_run(REFERENCE)))["centres"][0]
+    assert {type(row[c]) for c in ("listed_months", "net_sek", "standard_error", "reliability")} == {float}
+    assert isinstance(row["outside_funnel"], bool)
+
+
 def test_a_condition_held_by_three_persons_tells_nothing(folder: Path) -> None:
     tables = dict(sheets(read_run(folder)))
     few = [row for name in ("conditions", "incentives", "amounts") for row in tables.get(name, ())

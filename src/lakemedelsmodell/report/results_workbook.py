@@ -85,11 +85,18 @@ def _model(name: str, model: Gaps) -> dict[str, Any]:
     return own | dict(model.part("spread")) | dict(model.part("fit")) | {key: model.at(key) for key in rest}
 
 
+TEXTS = ("centre_id", "name", "model")
+"""Columns of centres.csv that are no numbers, beside ``outside_funnel``, which is true or false."""
+
+
 def _centres(contents: Contents) -> Rows:
     least = contents.fewest_months()
-    numbers = ("listed_months", "reimbursement_sek", "cost_sek", "own_cost_sek", "net_sek", "net_sek_per_listed_month")
-    return [{key: _number(row[key]) if key in numbers else row[key] for key in row}
-            for row in contents.centre_rows if (_number(row.get("listed_months")) or 0) >= least]
+
+    def typed(column: str, text: str) -> Any:
+        return text or None if column in TEXTS else text == "True" if text in ("True", "False") else _number(text)
+
+    return [{column: typed(column, text) for column, text in row.items()} for row in contents.centre_rows
+            if (_number(row.get("listed_months")) or 0) >= least]
 
 
 def _amounts(contents: Contents) -> Rows:
