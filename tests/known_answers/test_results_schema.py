@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from lakemedelsmodell.errors import DataError
 from lakemedelsmodell.evaluation import read_results, results_schema
@@ -25,8 +28,6 @@ def sample() -> dict[str, Any]:
 
 
 def test_the_schema_is_a_schema():
-    from jsonschema import Draft202012Validator
-
     Draft202012Validator.check_schema(results_schema())
 
 
@@ -54,6 +55,8 @@ def test_what_departs_from_it_is_told_by_its_place(sample, tmp_path, spoil, plac
     spoil(sample)
 
     assert [where for where, _ in departures(sample)] == [place]
+    judge = Draft202012Validator(results_schema())
+    assert [error.json_path for error in judge.iter_errors(sample)] == [place]
     with pytest.raises(ValueError, match=re.escape(place)):
         check_results(sample)
     (tmp_path / "results.json").write_text(json.dumps(sample), encoding="utf-8")
@@ -61,13 +64,22 @@ def test_what_departs_from_it_is_told_by_its_place(sample, tmp_path, spoil, plac
         read_results(tmp_path)
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[]"])
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "null", "[" * 100_000, "[" * 900 + "]" * 900,
+                                     r'{"\ud800": 1}'], ids=range(8))
 def test_a_missing_or_damaged_file_is_one_clear_error(tmp_path, content: str | None):
     if content is not None:
         (tmp_path / "results.json").write_text(content, encoding="utf-8")
 
     with pytest.raises(DataError, match="results.json"):
         read_results(tmp_path)
+
+
+def test_checking_a_run_loads_no_grammar():
+    """The reference validator builds one of IRIs on import, seconds in every run."""
+    code = ("import json, sys; from lakemedelsmodell.evaluation.schema import check_results; "
+            f"check_results(json.load(open({str(SAMPLE)!r}, encoding='utf-8'))); "
+            "assert not {'jsonschema', 'rfc3987_syntax'} & sys.modules.keys()")
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_key_is_documented():

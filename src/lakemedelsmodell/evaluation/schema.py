@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakemedelsmodell.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
 
 RESULTS = "results.json"
 
@@ -23,10 +26,18 @@ def results_schema() -> dict[str, Any]:
 
 def departures(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(place, what is wrong there) wherever results are not as the schema says, in the order of the place."""
-    from jsonschema import Draft202012Validator
+    return sorted((_place(error.instance_path), error.message[:200]) for error in _validator().iter_errors(results))
 
-    found = Draft202012Validator(results_schema()).iter_errors(results)
-    return sorted((error.json_path, error.message[:200]) for error in found)
+
+@cache
+def _validator() -> Draft202012Validator:
+    from jsonschema_rs import Draft202012Validator  # jsonschema spends seconds on the grammar of IRIs, unused here
+
+    return Draft202012Validator(results_schema())
+
+
+def _place(keys: Sequence[str | int]) -> str:
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
 
 
 def check_results(results: Mapping[str, Any]) -> None:
@@ -45,8 +56,9 @@ def read_results(folder: Path) -> dict[str, Any]:
     remedy = "Give the folder of a run, or make the run again."
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        wrong = departures(results)
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(Problem(str(file), f"cannot be read: {error}", remedy)) from None
-    if wrong := departures(results):
+    if wrong:
         raise DataError([Problem(str(file), what, remedy, column=place) for place, what in wrong])
     return results
