@@ -214,6 +214,26 @@ def test_expected_cost_is_what_persons_cost_on_average(skane):
     assert expected[top].mean() == pytest.approx(actual[top].mean(), rel=0.1)
 
 
+def test_a_fee_period_moves_in_with_its_person(skane):
+    """Patients' share of the first half-year here is for those who moved in what it is for those who were here; were
+    each to begin a period on arrival, it would be some 60 % more."""
+    world = simulate(skane, scale=0.5, centres=60).world
+    fee, charged = np.zeros(2), np.zeros(2)
+    for k in range(60):
+        block = world.block(k)
+        _, gross, region = world.costs(block, world.factors)
+        f, p = block.fills, block.persons
+        first = np.where(p.enters > 0, p.enters, 365)[f.person]
+        counts = (f.day >= first) & (f.day < first + 182) & (p.age >= 40)[f.person] & ~block.free[block.here]
+        moved = (p.enters > 180)[f.person]
+        settled = (p.enters == 0)[f.person]
+        for j, who in enumerate((settled, moved)):
+            fee[j] += (gross - region)[counts & who].sum()
+            charged[j] += gross[counts & who].sum()
+    share = fee / charged
+    assert share[1] == pytest.approx(share[0], rel=0.1)
+
+
 def test_expected_fee_without_spread_is_the_staircase():
     staircase = facts.fee_staircases()[-1]
     gross = np.array([500.0, 1500.0, 3000.0, 5000.0, 30_000.0])
@@ -241,8 +261,8 @@ def _regular_fills(skane, interval_days, persons):
     n = np.arange(persons)
     nobody_leaves = np.full(persons, NOT_LATER, dtype=np.int32)
     people = Persons(sex=np.zeros(persons, np.uint8), birth_month=np.full(persons, 1950 * 12, np.int32),
-                     age=np.full(persons, 74), frailty=np.zeros(persons), enters=np.zeros(persons, np.int32),
-                     leaves=nobody_leaves, dies=nobody_leaves)
+                     age=np.full(persons, 74), frailty=np.zeros(persons), born=np.zeros(persons, np.int32),
+                     enters=np.zeros(persons, np.int32), leaves=nobody_leaves, dies=nobody_leaves)
     spells = Spells(key=n * len(world.illness.groups) + group, episode=np.zeros(persons, np.int64),
                     start=np.full(persons, -1.0), end=np.full(persons, np.inf))
     listings = Listings(n.astype(np.int32), np.zeros(persons, np.int16), np.zeros(persons, np.int32), nobody_leaves)

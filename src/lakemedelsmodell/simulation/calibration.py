@@ -112,7 +112,7 @@ class Tally:
         at = np.arange(n)[:, None] * facts.N_CELLS + cells_on(p, world.first_month, numbers)
         months = np.bincount(at[listed], minlength=n * facts.N_CELLS).reshape(n, -1).astype(np.float64)
         rows, ore = table_cost(world, block, region)
-        cost = np.bincount(f.person[rows].astype(np.int64) * facts.N_CELLS + block.cell[rows], weights=ore,
+        cost = np.bincount(f.person[rows].astype(np.int64) * facts.N_CELLS + block.cell[block.here][rows], weights=ore,
                            minlength=n * facts.N_CELLS).reshape(n, -1)
 
         middle = numbers[len(numbers) // 2:len(numbers) // 2 + 1]
@@ -296,7 +296,7 @@ def calibrate(world: World, workers: int = 2, progress: Callable[[str], None] = 
 
     def cell_cost(block: Block, factors: np.ndarray) -> np.ndarray:
         rows, ore = table_cost(world, block, world.costs(block, factors)[2])
-        return np.bincount(block.cell[rows], weights=ore, minlength=facts.N_CELLS)
+        return np.bincount(block.cell[block.here][rows], weights=ore, minlength=facts.N_CELLS)
 
     with Parallel(n_jobs=workers, backend="threading") as parallel:
         progress("drawing the fills")

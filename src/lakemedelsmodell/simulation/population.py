@@ -147,6 +147,8 @@ class Persons:
         Completed years on the first day (0 for those born later).
     frailty : float64, shape (n,)
         F ~ N(0, 1).
+    born : int32, shape (n,)
+        0 where before the window.
     enters, leaves : int32, shape (n,)
         First day in the region and first day no longer there; 0 and NOT_LATER where that is outside the window.
     dies : int32, shape (n,)
@@ -157,6 +159,7 @@ class Persons:
     birth_month: np.ndarray
     age: np.ndarray
     frailty: np.ndarray
+    born: np.ndarray
     enters: np.ndarray
     leaves: np.ndarray
     dies: np.ndarray
@@ -211,6 +214,7 @@ def draw_persons(scenario: Scenario, rates: Rates, seed: int, centre_id: str, ce
     n = len(sex)
     enters = np.zeros(n, dtype=np.int64)
     enters[len(here):len(here) + len(born)] = born
+    born_on = enters.copy()
     enters[len(here) + len(born):] = 1 + rng.random(arriving) * (days - 1)
     age = np.maximum((first_month - birth_month) // 12, 0)
     at = np.minimum(age, LAST_AGE)
@@ -220,7 +224,8 @@ def draw_persons(scenario: Scenario, rates: Rates, seed: int, centre_id: str, ce
     dies = enters + 1 + np.ceil(rng.standard_exponential(n) / hazard * DAYS_A_YEAR)
     away = enters + 1 + np.ceil(rng.standard_exponential(n) / rates.leave[at] * DAYS_A_YEAR)
     return Persons(
-        sex=sex, birth_month=birth_month.astype(np.int32), age=age, frailty=frailty, enters=enters.astype(np.int32),
+        sex=sex, birth_month=birth_month.astype(np.int32), age=age, frailty=frailty,
+        born=born_on.astype(np.int32), enters=enters.astype(np.int32),
         leaves=_within(np.minimum(dies, away), days), dies=_within(np.where(dies <= away, dies, np.inf), days))
 
 

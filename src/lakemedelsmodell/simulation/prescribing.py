@@ -6,7 +6,7 @@ many begin. A spell begins with a fill and goes on at regular intervals with som
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -281,7 +281,7 @@ class Fills:
     ----------
     person, day, substance : int32, int32, int16, shape (N,)
     centre : int16, shape (N,)
-        Where the person is listed that day.
+        Where the person is listed that day; before she moved in, where she will be.
     outside : bool
         Prescribed outside primary care.
     dose_dispensed : bool
@@ -307,6 +307,9 @@ class Fills:
 
     def __len__(self) -> int:
         return len(self.person)
+
+    def take(self, rows: np.ndarray) -> Fills:
+        return Fills(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -343,7 +346,7 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
                spells: Spells, persons: Persons, listings: Listings,
                traits: PersonTraits, price_style: float, volume_style: np.ndarray, floor_sek: float, seed: int,
                centre_id: str) -> Fills:
-    """Every fill of one centre's persons.
+    """Every fill of one centre's persons, also what those who move in bought in the window where they lived before.
 
     ``price_style`` is the home centre's log-odds of a dearer code, ``volume_style`` (K,) DDD per fill where listed.
     """
@@ -389,19 +392,21 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     day = np.floor(start[row] + refill * every[row] + jitter[row] * (2 * draw.uniform(each, 7) - 1)).astype(np.int32)
     who = person[row]
     last = np.minimum(persons.leaves, calendar.days)[who]
-    keep = (day >= persons.enters[who]) & (day < last)
+    keep = (day >= persons.born[who]) & (day < last)
     row, who, day, last, each = row[keep], who[keep], day[keep], last[keep], each[keep]
     shut = draw.uniform(each, 8) > calendar.open_share[day]
     about_then = day + np.floor(draw.uniform(each, 9) * 7).astype(np.int32) - 3
     instead = calendar.next_working[np.clip(about_then, 0, calendar.days - 1)]
-    day = np.where(shut & (instead >= persons.enters[who]) & (instead < last), instead, day)
+    enters = persons.enters[who]
+    moved = shut & (instead >= persons.born[who]) & (instead < last) & ((instead >= enters) == (day >= enters))
+    day = np.where(moved, instead, day)
 
     place = who << 40 | day.astype(np.int64) << 29 | code[row] << 20  # a code is not filled twice on a day
     order = np.argsort(place | row)
     order = order[np.diff(place[order], prepend=-1) > 0]
     row, who, day = row[order], who[order].astype(np.int32), day[order]
     substance, rolled = code[row], rolled[row]
-    centre = listings.centre_on(who, day)
+    centre = listings.centre_on(who, np.maximum(day, persons.enters[who]))
     ddd = drugs.ddd_per_fill[substance] * dose[row] * volume_style[centre]
     packages = np.where(rolled, 1, np.maximum(np.rint(ddd / drugs.ddd_per_pack[substance]), 1)).astype(np.int32)
     return Fills(

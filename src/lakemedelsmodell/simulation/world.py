@@ -52,15 +52,21 @@ class Block:
     ----------
     home : int
         Row of Centres.
-    persons, listings, fills
+    persons, listings
+    fills : Fills, N rows
+        Dispensed while in the region.
+    bought : Fills, B rows
+        ``fills``, and before them what those who move in bought elsewhere: it fills their fee period, no more.
+    here : bool, shape (B,)
+        Which of ``bought`` are ``fills``.
     diseases : bool, shape (n, D)
         On the first day.
     use, use_later : float64, shape (n, G)
         Probability to use each group in a year at the region's average practice, on the first and on the last day.
     log_intensity, age_factor : float64, shape (n,)
-    cell : uint8, shape (N,)
+    cell : uint8, shape (B,)
         Age band × sex (band * 2 + sex) of the person on the first of each fill's month.
-    free : bool, shape (N,)
+    free : bool, shape (B,)
         Free of charge to the patient.
     uncoded : bool, shape (N,), or None
         Fills whose ATC code is not in the data; None where all are coded.
@@ -70,6 +76,8 @@ class Block:
     persons: Persons
     listings: Listings
     fills: prescribing.Fills
+    bought: prescribing.Fills
+    here: np.ndarray
     diseases: np.ndarray
     use: np.ndarray
     use_later: np.ndarray
@@ -202,16 +210,18 @@ class World:
             age_factor=self.age_factor[np.minimum(persons.age + 1, 110)],
             rolls_from=self._rolls_from(persons, use, use_later, centre_id),
         )
-        fills = prescribing.draw_fills(
+        bought = prescribing.draw_fills(
             self.scenario.prescribing, drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
             traits, self.price_style[home], self.volume_style, self.scenario.prices.floor_sek_per_pack, seed, centre_id)
-        age = (self.first_month + self.calendar.month[fills.day] - persons.birth_month[fills.person]) // 12
-        group = self.drugs.group[fills.substance]
-        course = fills.person.astype(np.int64) * len(self.illness.groups) + group
+        here = bought.day >= persons.enters[bought.person]
+        fills = bought.take(here)
+        age = (self.first_month + self.calendar.month[bought.day] - persons.birth_month[bought.person]) // 12
+        group = self.drugs.group[bought.substance]
+        course = fills.person.astype(np.int64) * len(self.illness.groups) + group[here]
         return Block(
-            home=home, persons=persons, listings=listings, fills=fills, diseases=diseases, use=use,
-            use_later=use_later, log_intensity=traits.log_intensity, age_factor=traits.age_factor,
-            cell=(np.minimum(age // 5, 20) * 2 + persons.sex[fills.person]).astype(np.uint8),
+            home=home, persons=persons, listings=listings, fills=fills, bought=bought, here=here, diseases=diseases,
+            use=use, use_later=use_later, log_intensity=traits.log_intensity, age_factor=traits.age_factor,
+            cell=(np.minimum(age // 5, 20) * 2 + persons.sex[bought.person]).astype(np.uint8),
             free=(age < FREE_AGE) | self.drugs.always_free[group] | (self.drugs.free_under_21[group] & (age < 21)),
             uncoded=None if not self.scenario.departures.uncoded_share else
             Keyed("uncoded", seed, centre_id).uniform(course) < self.uncoded_share[home],
@@ -222,7 +232,7 @@ class World:
 
         Öre are int64, DDD has two decimals; all shape (N,).
         """
-        f = block.fills
+        f = block.bought
         factor = factors[block.cell]
         gross = np.rint(np.maximum(f.ddd * factor * f.price, f.floor) * 100).astype(np.int64)
         day = f.day.astype(np.int64) + self.origin
@@ -231,7 +241,8 @@ class World:
         lag = PERIOD_DAYS + np.floor(u.uniform(who, 1) * _LONGEST_EXTRA_LAG).astype(np.int64)
         opening = opening_periods(f.person, f.day, gross, block.free, u.uniform(who), lag, self.calendar.days)
         region = region_cost(f.person, day, gross, block.free, self.staircases, opening[0] + self.origin, opening[1])
-        return np.rint(f.ddd * factor * 100) / 100, gross, region
+        here = block.here
+        return np.rint(f.ddd[here] * factor[here] * 100) / 100, gross[here], region[here]
 
 
 def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free: np.ndarray, phase: np.ndarray,
