@@ -11,7 +11,8 @@ from cohorts import cohort, random_cohort, table
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_LABELS, SEXES
-from lakemedelsmodell.measures.contributions import COLUMNS, FEWEST_AMOUNTS, contributions
+from lakemedelsmodell.measures.contributions import COLUMNS, contributions
+from lakemedelsmodell.measures.disclosure import FEWEST_AMOUNTS
 from lakemedelsmodell.settlement import settle
 
 

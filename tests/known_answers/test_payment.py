@@ -14,8 +14,8 @@ from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.data.flags import build_cohort
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.measures.disclosure import merged
 from lakemedelsmodell.payment import changes_between, pay
-from lakemedelsmodell.payment.few import merged
 from lakemedelsmodell.payment.folder import control_frame, payments_frame, sek, shown_lines
 from lakemedelsmodell.payment.month import half_away
 from lakemedelsmodell.settlement import unscaled_reimbursement
@@ -192,7 +192,8 @@ def test_no_line_tells_of_fewer_than_five_and_the_sums_stay():
 def test_a_centre_of_four_is_paid_but_not_counted():
     payment = pay(crowd({("A", 5): 4, ("B", 5): 40}), amounts(), JUNE, conditions=SET)
     frame = payments_frame(payment, None)
-    assert pd.isna(frame["persons"].iloc[0])
+    assert frame["persons"].isna().all()  # B's would tell A's from the region's
+    assert frame["listed_months"].isna().all()
     assert frame["payment_sek"].tolist() == ["420.00", "4200.00"]
     assert shown_lines(payment)["kind"].tolist() == ["few", "few"]  # B's would tell A's from the total
 

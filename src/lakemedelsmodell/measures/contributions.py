@@ -9,12 +9,9 @@ from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import N_CELLS
-from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+from lakemedelsmodell.measures.disclosure import is_few, merged, persons_by_centre
 from lakemedelsmodell.settlement import Settlement, pooled_cost
 
-FEWEST_AMOUNTS = 5
-"""A row ``few`` merges at least so many amounts. Several models' rows give several equations in the same months: with
-fewer amounts they could be solved for one of them."""
 COLUMNS = ("centre_id", "model", "kind", "name", "sex", "age_from", "listed_months", "sek")
 """Columns of contributions.csv, in order."""
 
@@ -49,28 +46,28 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
     K = cohort.n_centres
     totals = cohort.totals(table.rule)
     persons = [_persons_by_cell(cohort)]
-    hidden = [_too_few(persons[0])]
+    hidden = [merged(persons[0])]
     months, amounts = totals.months_by_cell, table.cells.reshape(-1)
     if table.conditions:
-        persons.append(_persons_by_condition(cohort, table.rule or ""))
-        hidden.append(_too_few(persons[1]))
+        persons.append(np.column_stack([persons_by_centre(cohort, rows)
+                                        for rows in cohort.holders(table.rule or "")]))
+        hidden.append(merged(persons[1]))
         months = np.hstack([months, totals.flagged_months])
         amounts = np.concatenate([amounts, table.add_ons])
     ore = 100 * settlement.phi * months * np.nan_to_num(amounts)
     if settlement.pool_sek is not None and table.pool_threshold is not None:
-        behind = pooled_cost(cohort, table.pool_threshold) > 0
-        persons.append(_stays(cohort, behind)[:, None])
-        few: np.ndarray = (persons[-1] > 0) & (persons[-1] < FEWEST_PERSONS)
+        persons.append(persons_by_centre(cohort, pooled_cost(cohort, table.pool_threshold) > 0)[:, None])
+        few = is_few(persons[-1])
         # The pool has but one row of its kind: where nothing is merged that it could join, the fewest amounts join it.
         alone: np.ndarray = few[:, 0] & ~np.hstack(hidden).any(axis=1)
-        hidden[0] |= alone[:, None] & _smallest(persons[0], np.full(K, FEWEST_AMOUNTS))
+        hidden[0] = merged(persons[0], also=alone)
         hidden.append(few)
         months = np.hstack([months, np.full((K, 1), np.nan)])
         ore = np.hstack([ore, 100 * settlement.pool_sek[:, None]])
 
-    there, merged = np.hstack(persons) > 0, np.hstack(hidden)
-    shown = np.hstack([there & ~merged, merged.any(axis=1, keepdims=True)])
-    ore = np.hstack([ore, (ore * merged).sum(axis=1, keepdims=True)])
+    there, few = np.hstack(persons) > 0, np.hstack(hidden)
+    shown = np.hstack([there & ~few, few.any(axis=1, keepdims=True)])
+    ore = np.hstack([ore, (ore * few).sum(axis=1, keepdims=True)])
     whole = _to_the_ore(ore, shown, settlement.reimbursement_ore)
     labels = table.to_frame()[["kind", "name", "sex", "age_from"]].astype(object)
     labels = labels.where(labels.notna(), None)
@@ -86,34 +83,6 @@ def _persons_by_cell(cohort: Cohort) -> np.ndarray:
     """Persons per centre and age × sex, shape (K, 42): a row is a person's only one in its centre and band."""
     K = cohort.n_centres
     return np.bincount(cohort.centre * np.int64(N_CELLS) + cohort.cell, minlength=K * N_CELLS).reshape(K, N_CELLS)
-
-
-def _persons_by_condition(cohort: Cohort, rule: str) -> np.ndarray:
-    """Persons per centre and condition, shape (K, C)."""
-    return np.column_stack([_stays(cohort, rows) for rows in cohort.holders(rule)])
-
-
-def _stays(cohort: Cohort, rows: np.ndarray) -> np.ndarray:
-    """Distinct persons per centre among rows given as a mask or ascending, shape (K,)."""
-    person, centre = cohort.person[rows], cohort.centre[rows]
-    first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)
-    return np.bincount(centre[first], minlength=cohort.n_centres)
-
-
-def _too_few(persons: np.ndarray) -> np.ndarray:
-    """Which amounts of a centre are merged: all with too few persons, and then the smallest of the rest, shape (K, J).
-
-    One with persons enough is always among them, so that enough persons are behind the row however they overlap.
-    """
-    few = ((persons > 0) & (persons < FEWEST_PERSONS)).sum(axis=1)
-    return _smallest(persons, np.where(few > 0, np.maximum(few + 1, FEWEST_AMOUNTS), 0))
-
-
-def _smallest(persons: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """The ``number`` (K,) amounts of each centre that fewest persons, but some, stand behind, shape (K, J)."""
-    order = np.argsort(np.where(persons > 0, persons, np.iinfo(np.int64).max), axis=1, kind="stable")
-    rank = np.argsort(order, axis=1, kind="stable")
-    return (rank < number[:, None]) & (persons > 0)
 
 
 def _to_the_ore(ore: np.ndarray, shown: np.ndarray, total: np.ndarray) -> np.ndarray:

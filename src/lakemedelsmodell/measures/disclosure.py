@@ -2,18 +2,33 @@
 
 Every total is taken as known. What is hidden of its parts therefore never is one part alone: beside those of too few
 persons one of enough persons is hidden too, and nobody can tell what of their sum is whose.
+
+A payment must be shown and add up to the öre, and so what is hidden of it is known as a sum: there parts are merged,
+:data:`FEWEST_AMOUNTS` of them at least.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lakemedelsmodell.data.cohort import Cohort
-from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.settlement import pooled_cost
+
+if TYPE_CHECKING:
+    from lakemedelsmodell.measures.comparison import Comparison
+
+FEWEST_AMOUNTS = 5
+"""What is merged of a centre's payment is at least so many amounts. Several models' rows give several equations in the
+same months: with fewer amounts they could be solved for one of them."""
+
+
+def is_few(persons: np.ndarray) -> np.ndarray:
+    """Where there are one to four persons, bool."""
+    return (persons > 0) & (persons < FEWEST_PERSONS)
 
 
 def hidden(persons: np.ndarray) -> np.ndarray:
@@ -21,10 +36,35 @@ def hidden(persons: np.ndarray) -> np.ndarray:
 
     A part of nobody is shown.
     """
-    few: np.ndarray = (persons > 0) & (persons < FEWEST_PERSONS)
+    few = is_few(persons)
     if few.any() and (enough := persons >= FEWEST_PERSONS).any():
         few[np.where(enough, persons, np.iinfo(np.int64).max).argmin()] = True
     return few
+
+
+def merged(persons: np.ndarray, least: int = FEWEST_AMOUNTS, also: np.ndarray | None = None) -> np.ndarray:
+    """Which entries of a table (K, J) of persons are merged within their row, bool (K, J).
+
+    In a row with an entry of one to four persons, and in those of ``also`` (K,): all such entries, and then the
+    smallest of the others until there is one of them and ``least`` entries in all (or nothing is left). And so many
+    more that in no column fewer than five persons are merged: the column's sum, less what is shown, would tell of them.
+    """
+    few = is_few(persons)
+    rows = few.any(axis=1) if also is None else few.any(axis=1) | also
+    found = few
+    while True:
+        wanted = np.where(rows, np.maximum(few.sum(axis=1) + 1, least), 0)
+        left = np.where((persons > 0) & ~found, persons, np.iinfo(np.int64).max)
+        rank = np.argsort(np.argsort(left, axis=1, kind="stable"), axis=1, kind="stable")
+        short = np.maximum(wanted - found.sum(axis=1), 0)
+        found = found | ((rank < short[:, None]) & (persons > 0) & ~found)
+        open_ = (persons > 0) & ~found
+        columns = np.flatnonzero(is_few(np.where(found, persons, 0).sum(axis=0)) & open_.any(axis=0))
+        if not len(columns):
+            return found
+        for j in columns:
+            found[np.where(open_[:, j], persons[:, j], np.iinfo(np.int64).max).argmin(), j] = True
+        rows = found.any(axis=1)
 
 
 def hidden_groups(names: Sequence[str], persons: np.ndarray, everyone: int) -> np.ndarray:
@@ -34,14 +74,14 @@ def hidden_groups(names: Sequence[str], persons: np.ndarray, everyone: int) -> n
     """
     families = np.array([name.partition(":")[0] for name in names])
     rest = everyone - persons
-    found: np.ndarray = ((persons > 0) & (persons < FEWEST_PERSONS)) | ((rest > 0) & (rest < FEWEST_PERSONS))
+    found = is_few(persons) | is_few(rest)
     for family in np.unique(families):
         found[families == family] |= hidden(persons[families == family])
     return found
 
 
 def persons_by_centre(cohort: Cohort, rows: np.ndarray | None = None) -> np.ndarray:
-    """Distinct persons listed at each centre, among rows given as a mask, shape (K,)."""
+    """Distinct persons listed at each centre, among rows given as a mask or ascending, shape (K,)."""
     person, centre = (cohort.person, cohort.centre) if rows is None else (cohort.person[rows], cohort.centre[rows])
     first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)  # a person's rows lie together
     return np.bincount(centre[first], minlength=cohort.n_centres)

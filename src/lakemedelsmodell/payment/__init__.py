@@ -1,8 +1,8 @@
 """The monthly payment: what each centre is paid for one month, in öre, and why it differs from last month.
 
 ``month`` counts a month's listings and pays them by a frozen amount table; ``changes`` says why a centre gets more or
-less than the month before; ``few`` merges what too few persons stand behind; ``folder`` writes the payment folder and
-compares it with earlier ones; ``script`` writes the same payment as SQL for a data warehouse.
+less than the month before; ``folder`` writes the payment folder and compares it with earlier ones; ``script`` writes
+the same payment as SQL for a data warehouse.
 """
 
 from lakemedelsmodell.payment.changes import Changes, changes_between

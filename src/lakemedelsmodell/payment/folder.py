@@ -22,9 +22,9 @@ from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.folders import MANIFEST, alone, file_hashes, neutral, seal, to_json, versions
+from lakemedelsmodell.measures.disclosure import hidden, merged
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.payment.changes import OTHER_REASONS, REASONS, Changes, changes_between
-from lakemedelsmodell.payment.few import merged
 from lakemedelsmodell.payment.month import KEY, Listed, Months, Payment, Tariff, conditions_of, pay_listed
 from lakemedelsmodell.payment.summary import write_summaries
 
@@ -194,9 +194,9 @@ def _warnings(payment: Payment, changes: Changes | None, half_year: HalfYear) ->
 
 def shown_lines(payment: Payment) -> pd.DataFrame:
     """The lines with what too few persons stand behind merged into one line ``few`` per centre; sums stay."""
-    hidden = np.hstack([merged(block) for block in np.split(payment.persons, _blocks(payment), axis=1)])
-    there = (payment.persons > 0) & ~hidden
-    centre, row = np.nonzero(np.column_stack([there, np.any(hidden, axis=1)]))
+    too_few = np.hstack([merged(block) for block in np.split(payment.persons, _blocks(payment), axis=1)])
+    there = (payment.persons > 0) & ~too_few
+    centre, row = np.nonzero(np.column_stack([there, np.any(too_few, axis=1)]))
     few = pd.DataFrame({"kind": ["few"], "name": ["few"], "sex": [None], "age_from": [None], "ore_per_month": [None]})
     frame = pd.concat([payment.components.astype(object), few.astype(object)], ignore_index=True)
     frame = frame.iloc[row].reset_index(drop=True)
@@ -207,7 +207,7 @@ def shown_lines(payment: Payment) -> pd.DataFrame:
 
     frame.insert(5, "persons", with_few(payment.persons, None))
     frame.insert(6, payment.unit, with_few(payment.units, None))
-    ore = np.hstack([payment.ore, (payment.ore * hidden).sum(axis=1)[:, None]])
+    ore = np.hstack([payment.ore, (payment.ore * too_few).sum(axis=1)[:, None]])
     return frame.assign(ore=ore[centre, row])
 
 
@@ -220,12 +220,12 @@ def _blocks(payment: Payment) -> list[int]:
 
 def shown_changes(changes: Changes) -> pd.DataFrame:
     """The changes with reasons that too few persons stand behind merged into one ``few`` per centre."""
-    hidden = merged(changes.persons, least=2)
-    open_ = Changes(changes.centre_ids, np.where(hidden, 0, changes.persons), np.where(hidden, 0, changes.ore),
+    too_few = merged(changes.persons, least=2)
+    open_ = Changes(changes.centre_ids, np.where(too_few, 0, changes.persons), np.where(too_few, 0, changes.ore),
                     changes.other, changes.before).to_frame()
-    at = np.flatnonzero(hidden.any(axis=1))
+    at = np.flatnonzero(too_few.any(axis=1))
     few = pd.DataFrame({"centre_id": changes.centre_ids[at], "reason": "few",
-                        "persons": pd.array([None] * len(at), "Int64"), "ore": (changes.ore * hidden).sum(axis=1)[at]})
+                        "persons": pd.array([None] * len(at), "Int64"), "ore": (changes.ore * too_few).sum(axis=1)[at]})
     order = {reason: i for i, reason in enumerate([*REASONS, *OTHER_REASONS, "few"])}
     place = {centre: i for i, centre in enumerate(changes.centre_ids)}
     frame = pd.concat([open_, few], ignore_index=True)
@@ -236,21 +236,21 @@ def shown_changes(changes: Changes) -> pd.DataFrame:
 def control_frame(payment: Payment) -> pd.DataFrame:
     """Sums over the centres: one row per component (those of too few persons merged), and the total."""
     persons, units, ore = (v.sum(axis=0) for v in (payment.persons, payment.units, payment.ore))
-    hidden = np.concatenate([merged(block[None, :])[0] for block in np.split(persons, _blocks(payment))])
+    too_few = np.concatenate([merged(block[None, :])[0] for block in np.split(persons, _blocks(payment))])
     frame = payment.components.astype(object).assign(
         persons=persons.astype(object), **{payment.unit: units.astype(object)}, ore=ore)
-    frame = frame[(persons > 0) & ~hidden]
-    if hidden.any():
-        frame.loc[len(persons)] = ["few", "few", None, None, None, None, None, int(ore[hidden].sum())]
+    frame = frame[(persons > 0) & ~too_few]
+    if too_few.any():
+        frame.loc[len(persons)] = ["few", "few", None, None, None, None, None, int(ore[too_few].sum())]
     frame.loc[len(persons) + 1] = ["total", "total", None, None, None, int(payment.listed.persons.sum()),
                                    int(payment.centre_units.sum()), int(ore.sum())]
     return frame.reset_index(drop=True)
 
 
 def payments_frame(payment: Payment, changes: Changes | None) -> pd.DataFrame:
-    """One row per centre: what to pay. A number of persons below five is left empty."""
+    """One row per centre: what to pay. A number of persons below five is left empty, and one more with it."""
     persons, ore = payment.listed.persons, payment.centre_ore
-    few = (persons > 0) & (persons < FEWEST_PERSONS)
+    few = hidden(persons)
     frame = pd.DataFrame({
         "centre_id": payment.centre_ids, "name": payment.listed.centres["name"].to_numpy(),
         "persons": pd.Series(persons).astype("Int64").where(~few),
