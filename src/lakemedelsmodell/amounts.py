@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,7 @@ COUNTS = ("1", "2", "3", "4+")
 POOL_MONTHS = 6
 """A pool threshold is for half a year; it is scaled to the months of any other period."""
 
-_MODEL, _PERSON, _TOTAL, _UNSET, _YEARS, _NUMBER, _HIGHEST, _CNI, _POOL = (
+_MODEL, _PERSON, _TOTAL, _UNSET, _YEARS, _NUMBER, _HIGHEST, _CNI, _NEWCOMER, _POOL = (
     {"sv": "Modell", "en": "Model"},
     {"K": {"sv": "Kvinna", "en": "Woman"}, "M": {"sv": "Man", "en": "Man"}},
     {"sv": "Summa per månad", "en": "Sum per month"},
@@ -46,6 +46,7 @@ _MODEL, _PERSON, _TOTAL, _UNSET, _YEARS, _NUMBER, _HIGHEST, _CNI, _POOL = (
     {"sv": "antal kroniska tillstånd: {}", "en": "number of chronic conditions: {}"},
     {"sv": "{} (det högsta)", "en": "{} (the highest)"},
     {"sv": "per enhet av vårdcentralens CNI", "en": "per unit of the centre's care-need index"},
+    {"sv": "för den som inte varit listad hela året före", "en": "for who was not listed all of the year before"},
     {"sv": "Kostnad över {} per person och halvår betalas ur en gemensam pool.",
      "en": "Cost above {} per person and half-year is paid from a common pool."},
 )
@@ -129,6 +130,8 @@ class AmountTable:
         Whether every condition held is paid, only the one with the highest add-on, or their number.
     per_cni : float or None
         SEK per listed month and unit of the care-need index of the centre where the person is listed.
+    per_newcomer : float or None
+        SEK per listed month of a person who was not listed every day of the year before the period.
     pool_threshold : float or None
         SEK of a person's cost in half a year above which the centre's share is paid as it falls, from the same
         budget; the amounts are then for cost below it. None without a pool.
@@ -153,6 +156,7 @@ class AmountTable:
     unrounded: AmountTable | None = field(default=None, repr=False)
     kind: AddOnKind = "condition"
     per_cni: float | None = None
+    per_newcomer: float | None = None
     pool_threshold: float | None = None
 
     def __post_init__(self) -> None:
@@ -181,7 +185,7 @@ class AmountTable:
     def per_month(self, cell: np.ndarray, flags: np.ndarray | None = None) -> np.ndarray:
         """x'β: SEK per listed month, shape (n,), for cells 0..41 and bool flags of shape (n, conditions of the set).
 
-        Without what goes by centre or by cost (:attr:`per_cni`, :attr:`pool_threshold`).
+        Without what goes by centre, history or cost (:attr:`per_cni`, :attr:`per_newcomer`, :attr:`pool_threshold`).
         """
         pay = self.cells.reshape(-1)[cell]
         if not self.conditions:
@@ -208,9 +212,10 @@ class AmountTable:
         def whole(sek: np.ndarray | float) -> np.ndarray:
             return np.copysign(np.floor(np.abs(sek) + 0.5), sek) + 0.0
 
-        per_cni = None if self.per_cni is None else float(whole(self.per_cni))
-        return replace(self, cells=whole(self.cells), add_ons=whole(self.add_ons), per_cni=per_cni,
-                       unrounded=self.unrounded or self)
+        once: dict[str, Any] = {name: None if (sek := getattr(self, name)) is None else float(whole(sek))
+                                for name in ("per_cni", "per_newcomer")}
+        return replace(self, cells=whole(self.cells), add_ons=whole(self.add_ons), unrounded=self.unrounded or self,
+                       **once)
 
     # One person ------------------------------------------------------------------------------
 
@@ -258,6 +263,8 @@ class AmountTable:
         notes = []
         if self.per_cni is not None:
             notes.append(f"+ {_money(self.per_cni, lang)} {_CNI[lang]}.")
+        if self.per_newcomer is not None:
+            notes.append(f"+ {_money(self.per_newcomer, lang)} {_NEWCOMER[lang]}.")
         if self.pool_threshold is not None:
             notes.append(_POOL[lang].format(_money(self.pool_threshold, lang)))
         return Explanation(self.model, (*parts, *paid), total, lang, " ".join(notes))
@@ -280,8 +287,9 @@ class AmountTable:
     def to_frame(self) -> pd.DataFrame:
         """One row per amount, columns :data:`AMOUNT_COLUMNS`.
 
-        Kind is ``age_sex``; ``condition``, ``highest`` or ``count``; ``cni`` (per unit of the centre's index); and
-        ``pool``: there sek_per_month is a person's cost per month of the period above which cost is pooled.
+        Kind is ``age_sex``; ``condition``, ``highest`` or ``count``; ``cni`` (per unit of the centre's index);
+        ``history`` (for who was not listed all of the year before); and ``pool``: there sek_per_month is a person's
+        cost per month of the period above which cost is pooled.
         """
         import pandas as pd
 
@@ -292,6 +300,8 @@ class AmountTable:
         rows += [(self.kind, c, None, None, None, sek) for c, sek in zip(self.conditions, self.add_ons, strict=True)]
         if self.per_cni is not None:
             rows.append(("cni", "centre_cni", None, None, None, self.per_cni))
+        if self.per_newcomer is not None:
+            rows.append(("history", "under_12_months", None, None, None, self.per_newcomer))
         if self.pool_threshold is not None:
             rows.append(("pool", "person_cost_above", None, None, None, self.pool_threshold / POOL_MONTHS))
         frame = pd.DataFrame(rows, columns=["kind", "name", "sex", "age_from", "age_to", "sek_per_month"])
@@ -422,14 +432,14 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
             if row["kind"] == "count" and row["name"] not in COUNTS:
                 problems.append(bad("name", "unknown number of conditions", f"Write {', '.join(COUNTS)}."))
             add_ons[row["name"]] = sek
-        elif row["kind"] in ("cni", "pool"):
+        elif row["kind"] in ("cni", "history", "pool"):
             if row["kind"] in once or not math.isfinite(sek) or (row["kind"] == "pool" and sek <= 0):
                 problems.append(bad("sek_per_month", f"not the one amount of kind {row['kind']}",
                                     "Give it once per model, as a number; a pool's is above 0."))
             once[row["kind"]] = sek
         elif row["kind"] != "age_sex":
             problems.append(bad("kind", "unknown kind of amount",
-                                f"Write age_sex, {', '.join(ADD_ON_KINDS)}, cni or pool."))
+                                f"Write age_sex, {', '.join(ADD_ON_KINDS)}, cni, history or pool."))
         elif row["sex"] not in SEXES:
             problems.append(bad("sex", "unknown sex", "Write K or M."))
         elif not row["age_from"].isdigit() or int(row["age_from"]) not in BAND_FROM:
@@ -451,6 +461,7 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
     return AmountTable(
         model, cells, tuple(add_ons), np.array(list(add_ons.values()), dtype=float),
         kind=kinds[0] if len(kinds) else "condition", per_cni=once.get("cni"),
+        per_newcomer=once.get("history"),
         pool_threshold=round(once["pool"] * POOL_MONTHS, 2) if "pool" in once else None,
         rule=(first["rule"] or "dispensed") if add_ons else None, condition_set=first["condition_set"] or None,
         valid_from=_as_date(first["valid_from"]), source=path.name,
@@ -503,14 +514,13 @@ def blend(first: AmountTable, second: AmountTable, share: float) -> AmountTable:
         own = dict(zip(table.conditions, table.add_ons, strict=True))
         return np.array([own.get(name, 0.0) for name in names])
 
-    per_cni = None
-    if (first.per_cni, second.per_cni) != (None, None):
-        per_cni = float(mixed(first.per_cni or 0.0, second.per_cni or 0.0))
+    once: dict[str, Any] = {name: float(mixed(*(sek or 0.0 for sek in pair))) for name in ("per_cni", "per_newcomer")
+                            if (pair := (getattr(first, name), getattr(second, name))) != (None, None)}
     return AmountTable(
         f"{first.model}_to_{second.model}", mixed(first.cells, second.cells), names,
         mixed(add_ons(first), add_ons(second)), rule=rule, condition_set=listed, valid_from=second.valid_from,
         source=f"{100 * (1 - share):g} % {first.model}, {100 * share:g} % {second.model}",
-        kind=kind, per_cni=per_cni, pool_threshold=first.pool_threshold)
+        kind=kind, pool_threshold=first.pool_threshold, **once)
 
 
 def cost_shares(codes: pd.DataFrame, conditions: ConditionSet,

@@ -18,6 +18,9 @@ from lakemedelsmodell.data.cohort import CentreTotals, Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_LABELS, SEXES
 
+NEWCOMERS = "history:short"
+"""The group of a cohort that amounts by history are for."""
+
 
 def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     """Whole numbers that sum to ``total`` and lie less than one from the proportional shares.
@@ -68,14 +71,17 @@ def table_of(payer: Payer) -> AmountTable | None:
 def pay_per_month(payer: Payer, cohort: Cohort) -> np.ndarray:
     """SEK per listed month that each row gets before φ and without any pool, shape (n,); nan where no amount is set.
 
-    Raises UserError where amounts by the centre's care-need index meet a centre whose index is not known.
+    Raises UserError where amounts by the centre's care-need index meet a centre whose index is not known, or amounts by
+    history a cohort that does not tell it.
     """
     if isinstance(payer, Prediction):
         return payer.per_row
     _check_conditions(payer, cohort.conditions)
     profiles = cohort.profiles(payer.rule)
     pay = payer.per_month(profiles.cell, profiles.flags)[profiles.of_row]
-    return pay if payer.per_cni is None else pay + (payer.per_cni * care_need(cohort))[cohort.centre]
+    if payer.per_cni is not None:
+        pay = pay + (payer.per_cni * care_need(cohort))[cohort.centre]
+    return pay if payer.per_newcomer is None else pay + payer.per_newcomer * newcomers(cohort)
 
 
 def care_need(cohort: Cohort) -> np.ndarray:
@@ -89,6 +95,16 @@ def care_need(cohort: Cohort) -> np.ndarray:
         raise UserError(f"The care-need index of {lacking.sum()} centres is not known, first "
                         f"{cohort.centre_ids[lacking][0]}. Give the column cni in centres.")
     return np.nan_to_num(found)
+
+
+def newcomers(cohort: Cohort) -> np.ndarray:
+    """Rows of persons who were not listed every day of the year before the period, bool, shape (n,).
+
+    Raises UserError where the cohort does not tell.
+    """
+    if NEWCOMERS not in cohort.groups:
+        raise UserError("Who was listed all of the year before is not known. Give the listings of that year.")
+    return cohort.groups[NEWCOMERS]
 
 
 def pooled_cost(cohort: Cohort, threshold: float, cost: np.ndarray | None = None) -> np.ndarray:
@@ -123,7 +139,7 @@ def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.nda
 
     Raises UserError when someone is listed in a cell for which no amount is known, when the amounts pay for other
     conditions than the totals have, or for what sums per centre cannot tell: the highest or the number of a person's
-    conditions, care need and pools.
+    conditions, care need, history and pools.
     """
     if not _is_sum(amounts):
         raise UserError(f"{amounts.model} cannot be paid from sums per centre. Give the cohort of persons.")
@@ -139,7 +155,7 @@ def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.nda
 def _is_sum(amounts: AmountTable) -> bool:
     """Whether a centre's pay follows from its sums of the design columns."""
     by_sums = amounts.kind == "condition" or not amounts.conditions
-    return by_sums and amounts.per_cni is None and amounts.pool_threshold is None
+    return by_sums and amounts.per_cni is None and amounts.per_newcomer is None and amounts.pool_threshold is None
 
 
 def _check_cells(amounts: AmountTable, totals: CentreTotals) -> None:

@@ -47,9 +47,9 @@ def test_a_simulation_writes_the_whole_run_folder(tiny_run):
     assert found["schema"] == 1
     assert found["totals"]["centres"] == 12
     assert list(found["models"]) == [
-        "flat", "age_sex_published", "age_sex", "chronic", "chronic_defended", "chronic_nonnegative", "age_sex_cni",
-        "age_sex_pool_10k", "age_sex_pool", "age_sex_pool_50k", "chronic_pool", "highest_only", "count", "constrained",
-        "credibility", "boosting", "last_cost", "oracle"]  # fmt: skip
+        "flat", "age_sex_published", "age_sex", "chronic", "chronic_defended", "chronic_newcomers",
+        "chronic_nonnegative", "age_sex_cni", "age_sex_pool_10k", "age_sex_pool", "age_sex_pool_50k", "chronic_pool",
+        "highest_only", "count", "constrained", "credibility", "boosting", "last_cost", "oracle"]  # fmt: skip
     assert (found["contrasts"][0]["model"], found["contrasts"][0]["against"]) == ("chronic", "age_sex")
 
 

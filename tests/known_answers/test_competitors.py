@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from cohorts import cohort, random_cohort, table
-from lakemedelsmodell.amounts import COUNTS, AmountTable, read_amounts
+from lakemedelsmodell.amounts import COUNTS, AmountTable, blend, read_amounts
 from lakemedelsmodell.errors import DataError, UserError
+from lakemedelsmodell.evaluation.few import set_by_enough
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.measures import compare
 from lakemedelsmodell.measures.groups import outside_groups
@@ -18,6 +19,7 @@ from lakemedelsmodell.models import (
     Boosting,
     CentreEffects,
     ChronicConditions,
+    ChronicNewcomers,
     Constrained,
     Count,
     Credibility,
@@ -35,6 +37,7 @@ from lakemedelsmodell.models import (
 from lakemedelsmodell.models.credibility import buhlmann_straub
 from lakemedelsmodell.models.least_squares import constrained_solution, least_squares
 from lakemedelsmodell.models.named_groups import named_groups
+from lakemedelsmodell.payment.month import Tariff
 from lakemedelsmodell.settlement import Prediction, care_need, pay_per_month, settle
 
 ALPHA = 0.7
@@ -89,6 +92,62 @@ def test_without_care_need_the_model_is_left_out_with_a_warning(dense):
     table_with = AgeSexCni().fit(with_cni(dense, np.arange(7)), ALPHA)
     with pytest.raises(UserError, match="Give the column cni"):
         settle(table_with, dense, ALPHA)
+
+
+# Newcomers
+
+
+def with_newcomers(data, new):
+    return replace(data, groups={"history:short": np.asarray(new, dtype=bool)})
+
+
+def test_newcomers_by_hand(tmp_path):
+    """Cost is 10 a month, 30 with the condition, and 7 more for who is new, whose condition is not seen."""
+    flags = np.array([[0], [1], [0], [1]])
+    data = with_newcomers(cohort([0, 0, 1, 1], 6 * np.array([10.0, 30, 17, 37]), flags=flags), [0, 0, 1, 1])
+    fitted = ChronicNewcomers().fit(data, ALPHA)
+    assert [fitted.cells[12, 1], *fitted.add_ons, fitted.per_newcomer] == pytest.approx([7, 14, 4.9])
+    settlement = settle(fitted, data, ALPHA)
+    np.testing.assert_allclose(settlement.net_per_month, 0, atol=0.01)
+    assert settle(ChronicConditions().fit(data, ALPHA), data, ALPHA).net_per_month[1] < -1
+
+    paid = fitted.rounded()
+    assert paid.per_newcomer == 5
+    paid.to_csv(tmp_path / "amounts.csv")
+    again = read_amounts(tmp_path / "amounts.csv", "chronic_newcomers")
+    assert (again.per_newcomer, again.add_ons.tolist()) == (5, [14])
+    assert "+ 5 SEK for who was not listed all of the year before." in paid.explain(60, "M").note
+    assert blend(table(7.0), paid, 0.5).per_newcomer == 2.5
+    with pytest.raises(UserError, match="does not find out"):
+        Tariff.of(paid)
+
+
+def test_newcomers_cost_what_they_are_paid(dense):
+    """The normal equation of their column: Σ e x'β = Σ C over them, and over every cell and condition above 0."""
+    data = with_newcomers(replace(dense, cost=dense.cost + 5 * dense.months * (dense.person % 5 == 0)),
+                          dense.person % 5 == 0)
+    fitted = ChronicNewcomers().fit(data, 1.0)
+    left = data.cost - data.exposure * pay_per_month(fitted, data)
+    assert fitted.per_newcomer > 0
+    columns = np.column_stack([design(data), data.groups["history:short"]])
+    kept = np.append(np.ones(N_CELLS, dtype=bool), np.append(fitted.add_ons, fitted.per_newcomer) > 0)
+    np.testing.assert_allclose((columns.T @ left)[kept], 0, atol=1e-6 * data.cost.sum())
+    assert ((columns.T @ left)[~kept] <= 0).all()
+
+
+def test_without_newcomers_it_is_the_proposal_and_unknown_history_leaves_it_out(dense):
+    nobody = with_newcomers(dense, np.zeros(len(dense.cost)))
+    fitted, plain = ChronicNewcomers().fit(nobody, ALPHA), ChronicConditions().fit(nobody, ALPHA)
+    assert fitted.per_newcomer is None
+    np.testing.assert_allclose(fitted.cells, plain.cells)
+    np.testing.assert_allclose(fitted.add_ons, plain.add_ons)
+    payers, warnings = fit_models([ChronicNewcomers()], dense, dense, ALPHA)
+    assert (payers, len(warnings)) == ({}, 1)
+    assert "Give the listings of that year" in warnings[0]
+    four = with_newcomers(dense, np.isin(dense.person, np.unique(dense.person)[:4]))
+    known = replace(fitted, per_newcomer=8.0)
+    assert set_by_enough(known, four).per_newcomer is None
+    assert set_by_enough(known, with_newcomers(dense, dense.person >= 0)).per_newcomer == 8
 
 
 # Highest only, count

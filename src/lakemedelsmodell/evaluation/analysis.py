@@ -132,8 +132,9 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         beside_cohort = cohort(other, plan.lookback, traits=False)
         beside_budget = (float(unscaled_reimbursement(published, beside_cohort.totals()).sum())
                          if settings.budget == "published" else None)
+        payable_beside = {name: table for name, table in tables.items() if table.per_newcomer is None}
         beside.append(said_as.beside_results(other, beside_cohort,
-                                             measured(tables, beside_cohort, alpha, beside_budget)))
+                                             measured(payable_beside, beside_cohort, alpha, beside_budget)))
 
     progress("price style and the life of the tables")
     use = centre_use(half_year, period, months=settings.months, cost_base=settings.cost_base,

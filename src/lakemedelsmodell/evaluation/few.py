@@ -11,13 +11,15 @@ from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+from lakemedelsmodell.settlement import newcomers
 
 
 def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
     """The table without amounts that one to four persons of the cohort it was fitted on have set.
 
     Their age band gets the amount of the nearest band of the same sex with persons enough, the younger of two; where
-    there is none, the mean of all. An add-on that so few hold is not set, and pays nothing.
+    there is none, the mean of all. An add-on that so few hold, or an amount for so few newcomers, is not set and pays
+    nothing.
     """
     persons = _persons(fitted)
     months = np.bincount(fitted.cell, fitted.exposure, N_CELLS).reshape(table.cells.shape)
@@ -30,7 +32,10 @@ def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
                             np.average(table.cells[known], weights=months[known]))
     if table.conditions and table.kind != "count":
         add_ons[_few(fitted.persons_holding(table.rule or ""))] = np.nan
-    return replace(table, cells=cells, add_ons=add_ons,
+    per_newcomer = table.per_newcomer
+    if per_newcomer is not None and len(np.unique(fitted.person[newcomers(fitted)])) < FEWEST_PERSONS:
+        per_newcomer = None
+    return replace(table, cells=cells, add_ons=add_ons, per_newcomer=per_newcomer,
                    unrounded=table.unrounded and set_by_enough(table.unrounded, fitted))
 
 

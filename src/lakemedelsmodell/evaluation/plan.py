@@ -136,6 +136,7 @@ def payable(published: AmountTable, conditions: ConditionSet, codes: pd.DataFram
         AgeSexPool,
         ChronicConditions,
         ChronicDefended,
+        ChronicNewcomers,
         ChronicNonnegative,
         ChronicPool,
         Constrained,
@@ -151,7 +152,8 @@ def payable(published: AmountTable, conditions: ConditionSet, codes: pd.DataFram
     most = most_by_price(conditions, catalogue(codes["atc"], codes))
     return [
         Flat(), PublishedAgeSex(published.valid_from.year), AgeSex(),
-        ChronicConditions("dispensed", name), ChronicDefended(name, most), ChronicNonnegative("dispensed", name),
+        ChronicConditions("dispensed", name), ChronicDefended(name, most), ChronicNewcomers("dispensed", name),
+        ChronicNonnegative("dispensed", name),
         AgeSexCni(), AgeSexPool(10_000), AgeSexPool(), AgeSexPool(50_000), ChronicPool("dispensed", name),
         HighestOnly("dispensed", name), Count("dispensed", name),
         Constrained("dispensed", name), Credibility("dispensed", name),

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 CONTRASTS = (("chronic", "age_sex"), ("chronic", "age_sex_published"), ("chronic_defended", "age_sex"),
              ("chronic_defended", "age_sex_pool_10k"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_pool"),
-             ("chronic", "age_sex_cni"), ("chronic_nonnegative", "age_sex"))
+             ("chronic", "age_sex_cni"), ("chronic_nonnegative", "age_sex"),
+             ("chronic_newcomers", "age_sex"))
 """The contrasts of the analysis plan, headline first: (model, against)."""
 
 

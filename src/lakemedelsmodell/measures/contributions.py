@@ -18,7 +18,8 @@ COLUMNS = ("centre_id", "model", "kind", "name", "sex", "age_from", "listed_mont
 
 def adds_up(table: AmountTable) -> bool:
     """Whether what a centre gets is a sum over the table's amounts, but for a pool."""
-    return table.per_cni is None and (table.kind == "condition" or not table.conditions)
+    return (table.per_cni is None and table.per_newcomer is None
+            and (table.kind == "condition" or not table.conditions))
 
 
 def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) -> pd.DataFrame:

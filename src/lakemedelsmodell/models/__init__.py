@@ -7,11 +7,12 @@ from lakemedelsmodell.models.centre_effects import CentreEffects, style_contamin
 from lakemedelsmodell.models.chronic import ChronicConditions
 from lakemedelsmodell.models.constrained import Constrained
 from lakemedelsmodell.models.credibility import Credibility, credibility, thin_group_warnings
+from lakemedelsmodell.models.newcomers import ChronicNewcomers
 from lakemedelsmodell.models.nonnegative import ChronicNonnegative
 from lakemedelsmodell.models.out_of_fold import OutOfFold, out_of_fold
 from lakemedelsmodell.models.pooled import AgeSexPool, ChronicDefended, ChronicPool
 
 __all__ = ["AgeSex", "AgeSexCni", "AgeSexPool", "Boosting", "CentreEffects", "ChronicConditions", "ChronicDefended",
-           "ChronicNonnegative", "ChronicPool", "Constrained", "Count", "Credibility", "Flat", "HighestOnly",
-           "LastCost", "Model", "Oracle", "OutOfFold", "Predictor", "PublishedAgeSex", "credibility", "fit_models",
-           "out_of_fold", "prior_cost", "style_contamination", "thin_group_warnings"]
+           "ChronicNewcomers", "ChronicNonnegative", "ChronicPool", "Constrained", "Count", "Credibility", "Flat",
+           "HighestOnly", "LastCost", "Model", "Oracle", "OutOfFold", "Predictor", "PublishedAgeSex", "credibility",
+           "fit_models", "out_of_fold", "prior_cost", "style_contamination", "thin_group_warnings"]

@@ -86,12 +86,16 @@ class Tariff:
 
     @classmethod
     def of(cls, table: AmountTable) -> Tariff:
-        """Raises UserError for a table with a pool, or with amounts finer than an öre: neither can be paid monthly."""
+        """Raises UserError for a table with a pool, an amount by history, or amounts finer than an öre: none of these
+        can be paid monthly."""
         if table.pool_threshold is not None:
             raise UserError(
                 f"{table.model} has a pool for a person's cost above {table.pool_threshold:,.0f} SEK in a half-year: "
                 "what it pays is not known before the half-year is over, so it cannot be paid by the month. Pay a "
                 "model without a pool (--model), or settle the half-year afterwards with evaluate.")
+        if table.per_newcomer is not None:
+            raise UserError(f"{table.model} has an amount for who was not listed all of the year before, which the "
+                            "monthly payment does not find out. Pay another model (--model).")
 
         def ore(sek: np.ndarray) -> np.ndarray:
             exact = 100 * np.nan_to_num(sek)

@@ -165,7 +165,7 @@ class Page:
         kind = next((k for k in ADD_ON_KINDS if contents.amounts(name, k)), "condition")
         add_ons = {str(r.get("name")): _value(r.get("sek_per_month")) for r in contents.amounts(name, kind)}
         words, notes = page_texts(self.lang)["models"], []
-        for beside, per in (("cni", 1), ("pool", POOL_MONTHS)):
+        for beside, per in (("cni", 1), ("history", 1), ("pool", POOL_MONTHS)):
             for row in contents.amounts(name, beside):
                 sek = (_value(row["sek_per_month"]) or 0) * per
                 notes.append(words[beside].format(sek=self.phrases.number.money(sek)))

@@ -18,6 +18,7 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.flag_kernel import CodeIndex, flags
 from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
 from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.settlement import NEWCOMERS
 from lakemedelsmodell.simulation.calibration import cells_on, listed_on
 from lakemedelsmodell.simulation.tables import centre_tables
 
@@ -37,7 +38,7 @@ class WorldCohorts:
     ----------
     fitted, paid : Cohort
         Of the half-year the amounts are set on and of the one they pay, with the flags of the first condition set;
-        ``paid`` with what no model sees of a person (groups, prior cost) too.
+        ``paid`` with all groups of persons and prior cost, ``fitted`` with the group of newcomers.
     others : tuple of (ConditionSet, Cohort fitted, Cohort paid)
         The same cohorts with the flags of further condition sets.
     expected : float64, shape (n,)
@@ -73,13 +74,15 @@ class _Stretch:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One block: its persons, its stretches, cost per month expected usually and for the style, (persons,), groups
-    that no model sees and the cost of the look-back per month, (persons,), and :func:`_by_code`."""
+    """One block: its persons, its stretches, cost per month expected usually and for the style, (persons,), who is a
+    newcomer to the fit period, groups of the paid period and the cost of its look-back per month, (persons,), and
+    :func:`_by_code`."""
 
     persons: int
     stretches: list[_Stretch]
     usual: np.ndarray
     style: np.ndarray
+    new_to_fit: np.ndarray
     groups: dict[str, np.ndarray]
     prior_cost: np.ndarray
     by_code: np.ndarray
@@ -103,7 +106,7 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         return _Part(len(block.persons), [
             _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
             for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))
-        ], usual, styled - usual, *_traits(world, block, region, plan),
+        ], usual, styled - usual, _is_new(world, block, plan.fit_period), *_traits(world, block, region, plan),
             _by_code(world, block, plan, ddd, gross, region))
 
     parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(home) for home in range(world.n_centres))
@@ -125,8 +128,8 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         names = flaggers[f].conditions.names
         return cohort(0, plan.fit_period, f, names), cohort(1, plan.period, f, names)
 
-    def per_row(per_person: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(per_person)[paid.person]
+    def per_row(per_person: list[np.ndarray], cohort: Cohort | None = None) -> np.ndarray:
+        return np.concatenate(per_person)[(cohort or paid).person]
 
     fitted, paid = both(0)
     months = np.bincount(paid.centre, paid.months, paid.n_centres)
@@ -135,7 +138,7 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         style_per_month = np.bincount(paid.centre, style * paid.months, paid.n_centres) / months
     style_per_month = np.round(style_per_month, 9)  # no style is 0, not what rounding left
     return WorldCohorts(
-        fitted,
+        replace(fitted, groups={NEWCOMERS: per_row([part.new_to_fit for part in parts], fitted)}),
         replace(paid, groups={name: per_row([part.groups[name] for part in parts]) for name in parts[0].groups},
                 prior_cost=per_row([part.prior_cost for part in parts])),
         tuple((other, *both(1 + i)) for i, other in enumerate(others)),
@@ -203,14 +206,8 @@ def _traits(world: World, block: Block, region: np.ndarray, plan: Plan) -> tuple
     """Groups of persons by what no model sees, and SEK in the look-back per month listed then; ``data.flags`` defines
     them."""
     origin, n, f, li = world.scenario.window.start, len(block.persons), block.fills, block.listings
-    lookback, year = plan.lookback, plan.period.before(HISTORY_MONTHS)
-
-    def listed_days(window: Period) -> np.ndarray:
-        start, end = (window.start - origin).days, (window.end - origin).days
-        return np.maximum(np.minimum(li.end, end) - np.maximum(li.start, start), 0)
-
-    there = listed_days(year)
-    here = np.flatnonzero(there > 0)
+    lookback = plan.lookback
+    here = np.flatnonzero(_listed_days(world, block, plan.period.before(HISTORY_MONTHS)) > 0)
     lowest, highest = np.full(n, world.n_centres), np.full(n, -1)
     np.minimum.at(lowest, li.person[here], li.centre[here])
     np.maximum.at(highest, li.person[here], li.centre[here])
@@ -225,14 +222,28 @@ def _traits(world: World, block: Block, region: np.ndarray, plan: Plan) -> tuple
     dosed = np.zeros(n, dtype=bool)
     dosed[f.person[bought & f.dose_dispensed]] = True
     base = np.flatnonzero(bought & world.drugs.in_base[f.substance])
-    days = np.bincount(li.person, listed_days(lookback), n)
+    days = np.bincount(li.person, _listed_days(world, block, lookback), n)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_day = np.where(days > 0, np.bincount(f.person[base], region[base], n) / 100 / days, np.nan)
     return {
         f"drugs:{MANY_DRUGS}+": held.sum(axis=1) >= MANY_DRUGS, "dose_dispensed:yes": dosed,
         "moved:yes": lowest < highest,
-        "history:short": np.bincount(li.person, there, n) < (year.end - year.start).days,
+        NEWCOMERS: _is_new(world, block, plan.period),
     }, per_day * ((lookback.end - lookback.start).days / lookback.n_months)
+
+
+def _listed_days(world: World, block: Block, window: Period) -> np.ndarray:
+    """Days of each of the block's listings within ``window``."""
+    origin, li = world.scenario.window.start, block.listings
+    start, end = (window.start - origin).days, (window.end - origin).days
+    return np.maximum(np.minimum(li.end, end) - np.maximum(li.start, start), 0)
+
+
+def _is_new(world: World, block: Block, period: Period) -> np.ndarray:
+    """Whether each person was listed on fewer days than all of the year before ``period``, bool, shape (persons,)."""
+    year = period.before(HISTORY_MONTHS)
+    listed = np.bincount(block.listings.person, _listed_days(world, block, year), len(block.persons))
+    return listed < (year.end - year.start).days
 
 
 class Flagger:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_published"),
              ("chronic_defended", "age_sex"), ("chronic_defended", "age_sex_pool_10k"), ("chronic_atc2", "age_sex"),
              ("age_sex_pool", "age_sex"), ("chronic", "age_sex_pool"), ("age_sex_cni", "age_sex"),
-             ("chronic", "age_sex_cni"), ("chronic_nonnegative", "age_sex"), ("highest_only", "age_sex"),
-             ("count", "age_sex"), ("boosting", "age_sex"))
+             ("chronic", "age_sex_cni"), ("chronic_nonnegative", "age_sex"), ("chronic_newcomers", "age_sex"),
+             ("highest_only", "age_sex"), ("count", "age_sex"), ("boosting", "age_sex"))
 """(model, against); those with a model that is not there are left out."""
 HEADLINE = ("age_sex", "age_sex_pool", "chronic", "chronic_pool")
 VARIANTS = ("constrained", "credibility")
@@ -45,8 +45,8 @@ REGION = "region"
 """Stands for a model where a measure is of the region under any."""
 NEEDED = ("age_sex", "chronic", ORACLE)
 """Without these there is nothing to measure."""
-TAKEN_APART = ("age_sex", "chronic")
-"""Whose true spread, and payments against need, are measured."""
+TAKEN_APART = ("age_sex", "chronic", "chronic_newcomers")
+"""Whose true spread, and payments against need, are measured, where they are there."""
 PERMUTATIONS = 20
 RESAMPLES = 1000
 
@@ -148,7 +148,8 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
             settlements, left_out = payable(candidates, drawn.paid, alpha)
             payers = {name: candidates[name] for name in settlements}
             contrasts = [pair for pair in CONTRASTS if set(pair) <= set(payers)]
-            paid = {name: settlements[name].phi * pay_per_month(payers[name], drawn.paid) for name in TAKEN_APART}
+            paid = {name: settlements[name].phi * pay_per_month(payers[name], drawn.paid) for name in TAKEN_APART
+                    if name in payers}
             by_need = pool.submit(_by_need, drawn, paid, alpha)
             comparison = compare(payers, drawn.paid, alpha, contrasts=contrasts, outside_groups=True,
                                  resamples=RESAMPLES, seed=settings.seed)
