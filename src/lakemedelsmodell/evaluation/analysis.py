@@ -107,6 +107,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     codes = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
     models: list[Model | Predictor] = [*payable(published, conditions, codes), *upper_bounds(expected)]
     payers, left_out = fit_models(models, fitted, paid, alpha)
+    as_fitted = {name: payer.unrounded for name, payer in payers.items() if isinstance(payer, AmountTable)}
     payers |= {name: set_by_enough(table, fitted) for name, table in payers.items()
                if isinstance(table, AmountTable) and name != published.model}
     tables = {name: replace(table, valid_from=published.valid_from if name == published.model else period.start)
@@ -170,6 +171,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "repricing": table_life.repricing(tables, conditions, use, fit_codes, paid, fitted, alpha),
         "phase_in": table_life.phasing_in(tables, paid.totals("dispensed"), alpha, own_cost, budget),
         "stability": table_life.stability(tables, paid, alpha) if fitted is not paid else None,
+        "amount_intervals": table_life.intervals(as_fitted, tables, comparison, fitted, paid, alpha),
         "credibility": table_life.trust_in_add_ons(fitted),
         "style_in_amounts": table_life.style_in_amounts(tables.get(PROPOSAL), fitted, alpha),
         "beside": beside,
@@ -196,6 +198,8 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
                          resamples=settings.resamples, seed=settings.seed)
     tables = {name: set_by_enough(payer.table, cohort) for name, payer in payers.items()}
     results = _bare_results(settings) | {
+        "amount_intervals": table_life.intervals({name: payer.table for name, payer in payers.items()}, tables,
+                                                 comparison, cohort, cohort, alpha),
         "totals": said_as.totals_dict(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
         **said([*safety.of_comparison(comparison), *safety.of_amounts(comparison, cohort)]),
         "models": said_as.models_dict(comparison, {m.name: m.role for m in additive}, cohort, alpha),
@@ -234,6 +238,6 @@ def _bare_results(settings: Settings) -> dict[str, Any]:
         "period": None, "fit_period": None, "lookback": None, "fit_lookback": None, "variants": ["out of fold"],
         "settings": settings.model_dump(mode="json") | {"condition_set": None, "period": None}, "found": [],
         "noise": None, "truth": None, "price_style": None, "repricing": [], "phase_in": None, "stability": None,
-        "credibility": [], "style_in_amounts": [], "beside": [], "incentives": [], "conditions": [],
-        "condition_statement": None, "examples": [], "coverage": None,
+        "amount_intervals": {}, "credibility": [], "style_in_amounts": [], "beside": [], "incentives": [],
+        "conditions": [], "condition_statement": None, "examples": [], "coverage": None,
     }

@@ -42,8 +42,9 @@ def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
 def set_by_few(rows: pd.DataFrame, table: AmountTable, fitted: Cohort) -> np.ndarray:
     """Which rows of amounts (kind, name, sex, age_from) one to four persons set, bool."""
     few: set[object] = {(BAND_FROM[band], SEXES[sex]) for band, sex in np.argwhere(_few(_persons(fitted)))}
-    few |= {name for name, held in zip(table.conditions, _few(fitted.persons_holding(table.rule or "")), strict=True)
-            if held}
+    if table.rule:
+        held = _few(fitted.persons_holding(table.rule))
+        few |= {name for name, so_few in zip(table.conditions, held, strict=True) if so_few}
     return np.array([((row.age_from, row.sex) if row.kind == "age_sex" else row.name) in few
                      for row in rows.itertuples(index=False)])
 

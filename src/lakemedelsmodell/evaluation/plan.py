@@ -40,6 +40,9 @@ TAKEN_APART = ("age_sex_published", "age_sex", "age_sex_pool", "chronic", "chron
                "chronic_nonnegative")
 """Models whose payments to each centre are shown amount by amount."""
 
+WITH_INTERVALS = (TODAY, PROPOSAL, "chronic_defended")
+"""Models of which is told how sure each amount is."""
+
 MIN_LOOKBACK_MONTHS = 6
 """With a shorter look-back before the fit period, amounts are fitted on the paid period instead."""
 

@@ -13,7 +13,16 @@ from lakemedelsmodell.amounts import AmountTable, cost_shares, reprice, side_by_
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import CentreTotals, Cohort
 from lakemedelsmodell.evaluation.few import set_by_enough, set_by_few
-from lakemedelsmodell.evaluation.plan import CAP_SHARE, NEW_PRICES, PHASE_IN_FROM, PROPOSAL, TODAY
+from lakemedelsmodell.evaluation.plan import (
+    CAP_SHARE,
+    NEW_PRICES,
+    PHASE_IN_FROM,
+    PROPOSAL,
+    TODAY,
+    WITH_INTERVALS,
+)
+from lakemedelsmodell.measures.amount_intervals import amount_intervals
+from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.disclosure import hidden, persons_by_centre
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.measures.table_life import LONGEST_PHASE_IN, phase_in, repricing_effect
@@ -109,6 +118,24 @@ def stability(tables: Mapping[str, AmountTable], paid: Cohort, alpha: float) -> 
             "correlation": float(np.corrcoef(both["first"], both["second"])[0, 1]) if len(both) > 1 else None,
             "median_abs_change": float(both["change"].abs().median()),
             "largest_abs_change": float(both["change"].abs().max()), "amounts": _records(rows)}
+    return found
+
+
+def intervals(as_fitted: Mapping[str, AmountTable | None], tables: Mapping[str, AmountTable], comparison: Comparison,
+              fitted: Cohort, paid: Cohort, alpha: float) -> dict[str, list[dict[str, Any]]]:
+    """How sure the amounts are that :data:`WITH_INTERVALS` pay; unknown for those too few persons have set.
+
+    ``as_fitted``: the tables as estimated, not rounded and with every amount its own.
+    """
+    found = {}
+    for name in WITH_INTERVALS:
+        if (exact := as_fitted.get(name)) is None:
+            continue
+        rows = amount_intervals(tables[name], exact, fitted, paid, alpha, comparison.settlements[name].phi)
+        told = rows.astype(object)
+        told.loc[set_by_few(rows, tables[name], fitted),
+                 [c for c in rows if c.endswith(("_error", "_low", "_high"))]] = None
+        found[name] = _records(told)
     return found
 
 
