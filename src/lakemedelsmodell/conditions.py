@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,12 +45,14 @@ _WORDS = {
     "sv": {"dispensed": "Uthämtat i återblicken.", "listed": "Skärpt regel: {}.",
            "listed_only": "Uthämtat i återblicken: {}.", "min_dates": "minst {} datum",
            "min_days_apart": "minst {} dagar mellan första och sista", "min_ddd": "minst {} DDD",
-           "min_packages": "minst {} förpackningar", "requires": "Kräver {}.", "yields_to": "Räknas inte bredvid {}.",
+           "min_packages": "minst {} förpackningar", "exclude_listed": "{} räknas inte då.",
+           "requires": "Kräver {}.", "yields_to": "Räknas inte bredvid {}.",
            "marker_only": "Redovisas inte själv."},
     "en": {"dispensed": "Dispensed in the look-back.", "listed": "Defended rule: {}.",
            "listed_only": "Dispensed in the look-back: {}.", "min_dates": "at least {} dates",
            "min_days_apart": "at least {} days from first to last", "min_ddd": "at least {} DDD",
-           "min_packages": "at least {} packages", "requires": "Requires {}.", "yields_to": "Not counted beside {}.",
+           "min_packages": "at least {} packages", "exclude_listed": "{} do not count then.",
+           "requires": "Requires {}.", "yields_to": "Not counted beside {}.",
            "marker_only": "Never reported itself."},
 }
 
@@ -69,6 +71,8 @@ class Condition:
     include, exclude : tuple of str
         ATC codes or prefixes; what matches ``exclude`` never counts. Without ``include`` the condition is made of what
         it requires.
+    exclude_listed : tuple of str
+        What does not count under the rule ``listed`` either: drugs outside the base, which cost a centre nothing.
     min_dates : int or None
         Different dates of dispensing (rule ``listed``, as the next three).
     min_days_apart : int or None
@@ -92,6 +96,7 @@ class Condition:
     theme: str = "other"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    exclude_listed: tuple[str, ...] = ()
     min_dates: int | None = None
     min_days_apart: int | None = None
     min_ddd: float | None = None
@@ -173,6 +178,13 @@ class ConditionSet:
     def __getitem__(self, name: str) -> Condition:
         return next(c for c in self.conditions if c.name == name)
 
+    def under(self, rule: str | None) -> ConditionSet:
+        """The list as a rule reads it: under ``listed`` what is left out there is left out."""
+        if rule != "listed" or not any(c.exclude_listed for c in self.conditions):
+            return self
+        return replace(self, conditions=tuple(
+            replace(c, exclude=(*c.exclude, *c.exclude_listed), exclude_listed=()) for c in self.conditions))
+
     def describe(self, name: str, lang: str, rule: str | None = None) -> str:
         """What makes a condition count in plain words, ``sv`` or ``en``, under one rule or (None) under both."""
         c, words = self[name], _WORDS[lang]
@@ -183,6 +195,8 @@ class ConditionSet:
         only = bool(strict) and rule == "listed"
         sentences = [words["dispensed"] if c.include and not only else "",
                      words["listed_only" if only else "listed"].format(strict) if strict else "",
+                     words["exclude_listed"].format(", ".join(c.exclude_listed))
+                     if c.exclude_listed and rule != "dispensed" else "",
                      words["requires"].format(labels["requires"]) if c.requires else "",
                      words["yields_to"].format(labels["yields_to"]) if c.yields_to else "",
                      words["marker_only"] if c.marker_only else ""]
@@ -229,7 +243,7 @@ class ConditionSet:
         rows = []
         for c in self.conditions:
             rules = ["" if (v := getattr(c, rule)) is None else write(v) for rule, (_, write) in RULES.items()]
-            codes = [(atc, "false") for atc in c.include] + [(atc, "true") for atc in c.exclude]
+            codes = [(atc, said) for said, name in EXCLUDED.items() for atc in getattr(c, name)]
             rows += [(c.name, *code, *rules) for code in codes or [("", "")]]
         return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -261,9 +275,13 @@ def condition_set(name_or_path: str | Path) -> ConditionSet:
 
 def _packaged(name: str) -> ConditionSet:
     groups = {g.drug_group: g for g in facts.drug_groups()}
+    drugs = facts.substances()
+    outside = drugs.loc[~drugs["in_base"].astype(bool), "atc"]
     conditions = tuple(Condition(
         name=m.condition, label_sv=m.label_sv, label_en=m.label_en, theme=m.theme,
         include=groups[m.condition].atc_include, exclude=groups[m.condition].atc_exclude,
+        exclude_listed=tuple(a for a in outside if a.startswith(groups[m.condition].atc_include)
+                             and not a.startswith(groups[m.condition].atc_exclude)),
         min_dates=m.min_dates, min_days_apart=m.min_days_apart, min_ddd=m.min_ddd, yields_to=m.yields_to,
         source=f"{m.source} ({m.confidence}; from {m.valid_from})",
     ) for m in facts.markers() if m.in_narrow or name == "skane_wide")
@@ -324,8 +342,17 @@ RULES: Mapping[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 
 COLUMNS = ("condition", "atc", "exclude", *RULES)
 
+EXCLUDED = {"false": "include", "true": "exclude", "listed": "exclude_listed"}
+"""What the column ``exclude`` says of a code, and where it then belongs."""
+
+
+def _excluded(text: str) -> str:
+    return "listed" if text.lower() == "listed" else str(_boolean(text)).lower()
+
+
 REMEDIES = {
-    "exclude": "Write true or false (also 1/0, ja/nej).", "marker_only": "Write true or false (also 1/0, ja/nej).",
+    "exclude": "Write true, false (also 1/0, ja/nej) or listed.",
+    "marker_only": "Write true or false (also 1/0, ja/nej).",
     "min_dates": "Write a whole number from 0 to 1000000.", "min_days_apart": "Write a whole number from 0 to 1000000.",
     "min_ddd": "Write a number from 0 to 1000000.", "min_packages": "Write a number from 0 to 1000000.",
     "theme": f"Write one of {', '.join(THEMES)}.",
@@ -375,7 +402,8 @@ def read_condition_list(path: str | Path) -> ConditionSet:
     _check_relations(found)
     found.raise_problems()
     return ConditionSet(path.stem, source=path.name, conditions=tuple(
-        Condition(name=name, include=tuple(c["include"]), exclude=tuple(c["exclude"]), **{r: c[r] for r in RULES})
+        Condition(name=name, include=tuple(c["include"]), exclude=tuple(c["exclude"]),
+                  exclude_listed=tuple(c["exclude_listed"]), **{r: c[r] for r in RULES})
         for name, c in found.items()))
 
 
@@ -428,7 +456,7 @@ def _read_row(row: int, line: Mapping[Any, Any], found: _Found) -> None:
                            row, "condition", name)
 
     values: dict[str, Any] = {}
-    for column, read in {"exclude": _boolean, **{rule: read for rule, (read, _) in RULES.items()}}.items():
+    for column, read in {"exclude": _excluded, **{rule: read for rule, (read, _) in RULES.items()}}.items():
         try:
             values[column] = read(line.get(column, ""))
         except ValueError:
@@ -436,18 +464,18 @@ def _read_row(row: int, line: Mapping[Any, Any], found: _Found) -> None:
     if len(values) <= len(RULES):
         return None
     excluded = values.pop("exclude")
-    condition = found.setdefault(name, {**values, "include": [], "exclude": [], "row": row})
+    condition = found.setdefault(name, {**values, **{kind: [] for kind in EXCLUDED.values()}, "row": row})
     for column in RULES:
         if condition[column] != values[column]:
             found.wrong(f"differs from row {condition['row']} of the same condition",
                         "Give the same rule on every row of a condition.", row, column, line.get(column))
 
     atc = re.sub(r"[\s.]", "", line["atc"]).upper()
-    codes = condition["exclude" if excluded else "include"]
+    codes = condition[EXCLUDED[excluded]]
     if atc and not ATC.fullmatch(atc):
         found.wrong("not an ATC code or the beginning of one", "Write one code a row, as A10, A10B or A10BA02.",
                     row, "atc", line["atc"])
-    if excluded and not atc:
+    if excluded != "false" and not atc:
         found.wrong("an exclusion without a code", "Give the code that does not count.", row, "atc", "")
     if atc and atc not in codes:
         codes.append(atc)
@@ -463,7 +491,7 @@ def _check_relations(found: _Found) -> None:
                 elif other not in found:
                     found.wrong("no such condition in the list", "Name conditions of this list, separated by ;.",
                                 c["row"], column, other)
-        if not c["include"] and (c["exclude"] or not c["requires"]):
+        if not c["include"] and (c["exclude"] or c["exclude_listed"] or not c["requires"]):
             found.wrong(f"{name} has no code that counts", "Give it a code, or what it requires.", c["row"], "atc", "")
         elif not c["include"] and any(c[threshold] is not None for threshold in THRESHOLDS):
             found.wrong(f"{name} has thresholds but no codes of its own",

@@ -165,7 +165,7 @@ def test_a_set_written_is_the_set_read(conditions, tmp_path):
     ("condition,atc\n,A10\n", "mine.csv, row 1, column condition, value '': not a name"),
     ("condition,atc\nperson_id,A10\n", "value 'person_id': not a name"),
     ("condition,atc\nDM2,A10B\ndm2,A10A\n", "row 2, column condition, value 'dm2': differs from DM2 in case"),
-    ("condition,atc,exclude\na,A10,maybe\n", "column exclude, value 'maybe': the value cannot be read. Write true or"),
+    ("condition,atc,exclude\na,A10,maybe\n", "column exclude, value 'maybe': the value cannot be read. Write true, "),
     ("condition,atc,exclude\na,,true\n", "an exclusion without a code"),
     ("condition,atc,exclude\na,A10,true\n", "a has no code that counts"),
     ("condition,atc\na,\n", "a has no code that counts"),

@@ -9,7 +9,7 @@ from lakemedelsmodell.amounts import published_table
 from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.data.flags import build_cohort, code_summary
 from lakemedelsmodell.evaluation.plan import payable
-from lakemedelsmodell.manipulation.designs import read_designs
+from lakemedelsmodell.manipulation.designs import DEFENDED, read_designs
 from lakemedelsmodell.manipulation.region import Region
 from lakemedelsmodell.measures.qualifying import catalogue, cheapest_bundle, most_by_price
 from lakemedelsmodell.models import ChronicDefended, ChronicPool
@@ -63,7 +63,7 @@ def test_no_amount_is_above_its_bound_and_the_others_take_over_its_cost():
 
 def test_evaluate_pays_the_amounts_that_were_played_against():
     region = Region.of(small_region())
-    (design,) = (d for d in read_designs() if d.name == "listed_cut_pooled")
+    (design,) = (d for d in read_designs() if d.name == DEFENDED)
     terms = region.terms(design)
     window = region.plan.lookback
     codes = code_summary(region.half_year, (window.start, window.end))

@@ -34,6 +34,15 @@ def test_a_prefix_counts_and_its_exclusion_does_not():
     assert flagged([("2025-03-01", "C10AA01", 1)], [DIABETES]) == set()
 
 
+def test_what_the_defended_rule_leaves_out_counts_under_the_other_alone():
+    base = Condition("diabetes", include=("A10B",), exclude_listed=("A10BJ",), min_dates=2)
+    other = Condition("any", include=("A",), min_dates=2)
+    mixed = [("2025-03-01", "A10BJ02", 1), ("2025-05-01", "A10BA02", 1)]
+    assert flagged(mixed, [base, other]) == {"any"}
+    assert flagged(mixed, [base, other], rule="dispensed") == {"diabetes", "any"}
+    assert flagged([*mixed, ("2025-06-01", "A10BA02", 1)], [base, other]) == {"diabetes", "any"}
+
+
 def test_the_window_holds_its_first_day_and_not_its_last():
     assert flagged([("2025-01-01", "A10BA02", 1)], [DIABETES]) == {"diabetes"}
     assert flagged([("2025-12-31", "A10BA02", 1)], [DIABETES]) == {"diabetes"}

@@ -120,17 +120,17 @@ def test_flags_of_the_region_are_those_of_the_tables(rule):
     """Corrections, dose-dispensing and several codes of one condition on one day."""
     rng = np.random.default_rng(3)
     days = pd.date_range("2024-07-01", "2026-06-30").date
-    codes = np.array(["A10BA02", "A10BB12", "R03AC02", "R03BB04", "B01AF02", "J01CE02"])
+    codes = np.array(["A10BA02", "A10BB12", "R03AC02", "R03BB04", "B01AF02", "J01CE02", "A10BX16"])
     n = 3000
     rows = [(f"{p:03d}", days[d], codes[c], int(k), float(x), 10.0) for p, d, c, k, x in zip(
-        rng.integers(0, 60, n), rng.integers(0, len(days), n), rng.integers(0, 6, n),
+        rng.integers(0, 60, n), rng.integers(0, len(days), n), rng.integers(0, 7, n),
         rng.choice([1, 1, 1, 2, -1], n), rng.choice([10, 30, 60], n), strict=True)]
     rows = [(*r[:4], r[4] if r[3] > 0 else -r[4], r[5] if r[3] > 0 else -r[5]) for r in rows]
     people = [f"{p:03d}" for p in range(60)]
     data = half_year(rows, persons=[(p, "K", "1960-05", None) for p in people],
                      listings=[(p, "A", "2020-01-01", None) for p in people], dose_dispensed=rng.random(n) < 0.3)
     region = Region.of(data)
-    design = Design(name="x", listed=rule == "listed")
+    design = Design(name="x", listed=rule == "listed", base_only=rule == "listed")
     conditions = design.conditions_of(region.listed, region.codes)
     from lakemedelsmodell.data.flag_kernel import CodeIndex, flags
 
@@ -143,8 +143,9 @@ def test_flags_of_the_region_are_those_of_the_tables(rule):
     bought = read_purchases(data)
     first = (window.start - pd.Timestamp("1970-01-01").date()).days
     inside = bought.rows((bought.day >= first) & (bought.day < first + 365))
-    by_kernel = flags(conditions, index, [rule], region.persons, inside.person, inside.code, inside.day, inside.month,
-                      inside.milli_ddd, inside.milli_packages / 1000, inside.dose_dispensed)[rule]
+    index = CodeIndex.of(region.listed, region.codes)
+    by_kernel = flags(region.listed, index, [rule], region.persons, inside.person, inside.code, inside.day,
+                      inside.month, inside.milli_ddd, inside.milli_packages / 1000, inside.dose_dispensed)[rule]
     assert (by_kernel == expected).all()
 
 
@@ -324,18 +325,18 @@ def test_manipulate_from_the_command_line(tmp_path):
     from lakemedelsmodell.cli import app
 
     own = tmp_path / "own.toml"
-    own.write_text('[[design]]\nname = "listed_cut_pooled"\nlisted = true\nmax_return = 2\nover_max = "cap"\n'
-                   "pool_threshold = 10000\n")
+    own.write_text('[[design]]\nname = "base_cut_pooled"\nlisted = true\nbase_only = true\nmax_return = 2\n'
+                   'over_max = "cap"\npool_threshold = 10000\n')
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["manipulate", "skane_2026h1", "--scale", "0.01", "--strategies", "1,dump",
                                     "--effort", "0.1", "--designs", str(own), "--out", str(out)])
     assert done.exit_code == 0, done.output
     told = json.loads((out / "manipulation.json").read_text())
     clause, frontier = told["clause"], pd.read_csv(out / "frontier.csv").set_index("design")
-    assert list(frontier.index) == ["today", "proposal", "listed_cut_pooled"]
+    assert list(frontier.index) == ["today", "proposal", "base_cut_pooled"]
     assert clause["model"] == "chronic_defended"
-    assert clause["non_dominated"] == (not frontier.loc["listed_cut_pooled", "dominated"])
-    assert clause["worst_gain"] == pytest.approx(frontier.loc["listed_cut_pooled", "worst_gain"], abs=1e-6)
+    assert clause["non_dominated"] == (not frontier.loc["base_cut_pooled", "dominated"])
+    assert clause["worst_gain"] == pytest.approx(frontier.loc["base_cut_pooled", "worst_gain"], abs=1e-6)
     said = "is not dominated" if clause["non_dominated"] else "is dominated"
     assert f"chronic_defended {said}" in done.output and "pay more than they cost to trigger" in done.output
     triggers = pd.read_csv(out / "incentives.csv")

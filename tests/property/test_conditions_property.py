@@ -30,6 +30,7 @@ def condition_sets(draw) -> ConditionSet:
         include = tuple(draw(st.lists(PREFIXES, min_size=0 if requires else 1, max_size=3, unique=True)))
         rules = {} if not include else {
             "exclude": tuple(draw(st.lists(PREFIXES, max_size=2, unique=True))),
+            "exclude_listed": tuple(draw(st.lists(PREFIXES, max_size=2, unique=True))),
             "min_dates": draw(st.none() | st.integers(1, 9)), "min_days_apart": draw(st.none() | st.integers(0, 300)),
             "min_ddd": draw(st.none() | st.floats(0.001, 1e6).map(lambda v: round(v, 3))),
             "min_packages": draw(st.none() | st.integers(1, 99).map(float))}

@@ -21,8 +21,8 @@ H1 = Period.half_year(2026, 1)
 PERSONS = [str(i) for i in range(1, 13)]
 CODES = ["A10BA02", "A10BB01", "A10BK01", "C09AA01", "L01BA01", "J01CE02"]
 CONDITIONS = ConditionSet("drawn", (
-    Condition("oral", include=("A10B",), exclude=("A10BK",), min_dates=2, min_days_apart=45, min_ddd=90,
-              yields_to=("both",)),
+    Condition("oral", include=("A10B",), exclude=("A10BK",), exclude_listed=("A10BB",), min_dates=2, min_days_apart=45,
+              min_ddd=90, yields_to=("both",)),
     Condition("sglt2", include=("A10BK01",), min_packages=2, yields_to=("oral",)),
     Condition("pressure", include=("C09",), min_dates=3, marker_only=True),
     Condition("both", requires=("oral", "pressure")),
@@ -38,7 +38,8 @@ def judge(rows: list[dict], rule: str) -> set[str]:
     """The conditions one person holds by design.md, read line by line."""
     found = set()
     for c in CONDITIONS.conditions:
-        own = [r for r in rows if r["atc"].startswith(c.include) and not r["atc"].startswith(c.exclude)]
+        left_out = (*c.exclude, *(c.exclude_listed if rule == "listed" else ()))
+        own = [r for r in rows if r["atc"].startswith(c.include) and not r["atc"].startswith(left_out)]
         purchases = defaultdict(list)
         for r in own:
             purchases[r["atc"], r["date"]].append(r)

@@ -23,8 +23,8 @@ MONTH = date(2026, 2, 1)
 PERSONS = [str(i) for i in range(1, 16)]
 CODES = ["A10BA02", "a10bb01", "A10 BK01", "C09.AA01", " L01BA01 ", "J01CE02", "X", None]
 CONDITIONS = ConditionSet("drawn", (
-    Condition("oral", include=("A10B",), exclude=("A10BK",), min_dates=2, min_days_apart=45, min_ddd=90,
-              yields_to=("both",)),
+    Condition("oral", include=("A10B",), exclude=("A10BK",), exclude_listed=("A10BB",), min_dates=2, min_days_apart=45,
+              min_ddd=90, yields_to=("both",)),
     Condition("sglt2", include=("A10BK01",), min_packages=2, yields_to=("oral",)),
     Condition("pressure", include=("C09",), min_dates=3, marker_only=True),
     Condition("both", requires=("oral", "pressure")),

@@ -22,11 +22,14 @@ class CodeIndex:
     ----------
     condition : int64
         Numbers into ``ConditionSet.conditions``, code by code.
+    listed : bool
+        Whether the code counts under the rule ``listed`` too.
     count, start : int64, shape (N,)
         How many of them belong to a code, and where they begin.
     """
 
     condition: np.ndarray
+    listed: np.ndarray
     count: np.ndarray
     start: np.ndarray
 
@@ -37,14 +40,23 @@ class CodeIndex:
         code = pairs["atc"].map({atc: j for j, atc in enumerate(codes)}).to_numpy(dtype=np.int64)
         order = np.argsort(code, kind="stable")
         count = np.bincount(code, minlength=len(codes))
-        return cls(pairs["condition"].map(number).to_numpy(dtype=np.int64)[order], count, np.cumsum(count) - count)
+        strict = {c.name: c for c in conditions.under("listed").conditions}
+        listed = np.array([strict[name].matches(atc) for atc, name in zip(pairs["atc"], pairs["condition"],
+                                                                          strict=True)], dtype=bool)
+        return cls(pairs["condition"].map(number).to_numpy(dtype=np.int64)[order], listed[order], count,
+                   np.cumsum(count) - count)
 
     def pairs(self, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Each row once per condition its code counts for: places in ``code``, and the conditions' numbers."""
+        row, place = self.places(code)
+        return row, self.condition[place]
+
+    def places(self, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each row once per condition its code counts for: places in ``code``, and in ``condition``."""
         times = self.count[code]
         row = np.repeat(np.arange(len(code)), times)
         within = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
-        return row, self.condition[self.start[code[row]] + within]
+        return row, self.start[code[row]] + within
 
 
 def flags(conditions: ConditionSet, index: CodeIndex, rules: Iterable[str], persons: int, person: np.ndarray,
@@ -60,22 +72,28 @@ def flags(conditions: ConditionSet, index: CodeIndex, rules: Iterable[str], pers
     milli_ddd, packages : shape (N,); where packages are not above 0 the row is no date, but still lowers the sums
     dose_dispensed : bool, shape (N,)
     """
-    row, condition = index.pairs(code)
+    row, place = index.places(code)
     C = len(conditions.conditions)
-    key = person[row].astype(np.int64) * C + condition
+    key = person[row].astype(np.int64) * C + index.condition[place]
     bought = packages[row] > 0
-    seen = np.zeros(persons * C, dtype=bool)
-    seen[key if bought.all() else key[bought]] = True
     number = {c.name: i for i, c in enumerate(conditions.conditions)}
     reported = [number[name] for name in conditions.names]
 
-    def held(rule: str) -> np.ndarray:
+    def held(rule: str, row: np.ndarray, key: np.ndarray, bought: np.ndarray) -> np.ndarray:
+        seen = np.zeros(persons * C, dtype=bool)
+        seen[key if bought.all() else key[bought]] = True
         if rule == "dispensed":
             return seen
         dates = np.flatnonzero(counted_dates(key, code[row], month[row], dose_dispensed[row]) & bought)
         return seen & meets_limits(conditions, key, milli_ddd[row], packages[row], dates, day[row], persons)
 
-    return {rule: resolved(held(rule).reshape(persons, C), conditions)[:, reported] for rule in rules}
+    def counting(rule: str) -> tuple[np.ndarray, ...]:
+        if rule == "dispensed" or index.listed.all():
+            return row, key, bought
+        on = np.flatnonzero(index.listed[place])
+        return row[on], key[on], bought[on]
+
+    return {rule: resolved(held(rule, *counting(rule)).reshape(persons, C), conditions)[:, reported] for rule in rules}
 
 
 def counted_dates(key: np.ndarray, code: np.ndarray, month: np.ndarray, dose_dispensed: np.ndarray) -> np.ndarray:

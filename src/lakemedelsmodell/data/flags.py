@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -376,8 +377,19 @@ def _numbers(conditions: ConditionSet) -> dict[str, int]:
 
 def _held(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rule: Rule) -> Table:
     """Number of the person × number of the condition, for every flag."""
-    held = _resolve(_found(_marks_once(half_year, window, conditions), conditions, rule), conditions)
+    held = _resolve(_found(_marks_under(half_year, window, conditions, rule), conditions, rule), conditions)
     return held.join(half_year.persons, "person_id").select("person", "condition")
+
+
+def _marks_under(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rule: Rule) -> Table:
+    """:func:`_marks` as a rule reads the list: of conditions that it narrows, which are few, they are found anew."""
+    marks = _marks_once(half_year, window, conditions)
+    narrowed = {i for i, c in enumerate(conditions.conditions) if c.exclude_listed}
+    if rule == "dispensed" or not narrowed:
+        return marks
+    strict = replace(conditions, conditions=tuple(
+        c if i in narrowed else replace(c, include=()) for i, c in enumerate(conditions.under(rule).conditions)))
+    return marks.filter(marks.condition.notin(sorted(narrowed))).union(_marks_once(half_year, window, strict))
 
 
 def _marks_once(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet) -> Table:

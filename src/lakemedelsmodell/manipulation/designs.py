@@ -32,6 +32,8 @@ class Design(BaseModel):
         False: age and sex alone, as today.
     listed : bool
         The thresholds the condition list itself gives hold.
+    base_only : bool
+        What the condition list leaves out under its own rule does not count: drugs outside the base.
     min_dates, min_days_apart, min_ddd : of every condition, instead of the list's
     lookback_months : int
         6 or 12.
@@ -73,6 +75,7 @@ class Design(BaseModel):
     says: str = ""
     conditions: bool = True
     listed: bool = False
+    base_only: bool = False
     min_dates: int | None = Field(None, ge=1, le=12)
     min_days_apart: int | None = Field(None, ge=0, le=300)
     min_ddd: float | None = Field(None, ge=0, le=2000)
@@ -132,7 +135,8 @@ class Design(BaseModel):
                 label_en=" / ".join(p.label("en") for p in parts),
                 include=tuple(dict.fromkeys(code for p in parts for code in p.include)),
                 exclude=tuple(code for p in parts for code in p.exclude
-                              if not any(o.matches(code) for o in parts)), yields_to=())))
+                              if not any(o.matches(code) for o in parts)),
+                exclude_listed=tuple(dict.fromkeys(code for p in parts for code in p.exclude_listed)), yields_to=())))
         above = {name: ladder[:i] for ladder in self.ladders for i, name in enumerate(ladder)}
 
         def under_design(c: Condition) -> Condition:
@@ -148,7 +152,8 @@ class Design(BaseModel):
         given = {"min_dates": self.min_dates, "min_days_apart": self.min_days_apart, "min_ddd": self.min_ddd}
         kept = {t: getattr(c, t) if self.listed else None for t in THRESHOLDS}
         limits: dict[str, Any] = kept | {t: v for t, v in given.items() if v is not None}
-        return replace(c, **limits) if c.include else c
+        exclude = (*c.exclude, *c.exclude_listed) if self.base_only else c.exclude
+        return replace(c, exclude=exclude, exclude_listed=(), **limits) if c.include else c
 
 
 def multi_use_codes(listed: ConditionSet, codes: Sequence[str]) -> dict[str, list[str]]:
@@ -182,7 +187,7 @@ class _File(BaseModel):
 
 TODAY, PROPOSAL = "today", "proposal"
 """The two designs every other is held against; a file that lacks them is played beside the packaged ones."""
-DEFENDED = "listed_cut_pooled"
+DEFENDED = "base_cut_pooled"
 """The packaged design that the model ``chronic_defended`` of evaluate and study pays."""
 
 

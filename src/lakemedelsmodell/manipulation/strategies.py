@@ -321,7 +321,7 @@ class MultiUse(OnRows):
     def act(self, board: Board, terms: Terms) -> Act | None:
         codes = board.region.codes
         sibling = np.full(len(codes), -1)
-        loose = {name: also for name, also in multi_use_codes(board.region.listed, codes).items()
+        loose = {name: also for name, also in multi_use_codes(terms.conditions, codes).items()
                  if terms.amount(name) > 0}
         for name in sorted(loose, key=terms.amount):  # the best paid has the last word
             for code in loose[name]:

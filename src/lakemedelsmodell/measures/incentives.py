@@ -76,7 +76,8 @@ def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping
         for model, table in tables.items():
             add_on = float(table.paid_add_ons[table.conditions.index(name)]) if name in table.conditions else 0.0
             held_pays = phi[model] * add_on * months
-            pays = held_pays if _one_pack_flags(conditions[name], table.rule, pack.ddd) else 0.0
+            counts = _one_pack_flags(conditions.under(table.rule)[name], table.rule, pack)
+            pays = held_pays if counts else 0.0
             per_ddd = at_ceiling / pack.ddd if pack.ddd > 0 else np.nan
             rows.append({
                 "condition": name, "model": model, "atc": pack.atc, "pack_price_sek": pack.price,
@@ -99,12 +100,12 @@ def _cheapest(condition: Condition, codes: pd.DataFrame) -> _Pack:
     return min(packs, key=lambda p: (p.price * p.base_share, p.price, p.atc), default=_Pack())
 
 
-def _one_pack_flags(condition: Condition, rule: str | None, ddd: float) -> bool:
+def _one_pack_flags(condition: Condition, rule: str | None, pack: _Pack) -> bool:
     """Whether one pack on one day makes an unflagged person carry the condition."""
-    if condition.requires:
+    if condition.requires or pack.atc is None or not condition.matches(pack.atc):
         return False
     alone = (condition.min_dates or 1) == 1 and not condition.min_days_apart and (condition.min_packages or 1) <= 1
-    return rule == "dispensed" or (alone and (condition.min_ddd is None or ddd >= condition.min_ddd))
+    return rule == "dispensed" or (alone and (condition.min_ddd is None or pack.ddd >= condition.min_ddd))
 
 
 # What a flag costs to trigger -----------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def qualifying_series(conditions: ConditionSet, codes: pd.DataFrame, rule: str) 
     codes : as for :func:`starter_packs`
     rule : ``dispensed`` (one pack) or ``listed`` (all thresholds)
     """
-    return [_cheapest_series(conditions[name], codes, rule) for name in conditions.names]
+    return [_cheapest_series(conditions.under(rule)[name], codes, rule) for name in conditions.names]
 
 
 def _cheapest_series(condition: Condition, codes: pd.DataFrame, rule: str) -> Series:
@@ -312,7 +313,7 @@ def _ratio(above: float, below: float) -> float:
 
 def within_group_switches(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping[str, AmountTable],
                           phi: Mapping[str, float], months: float = 12) -> pd.DataFrame:
-    """ΔR of every switch between two codes of one group, DDD and dates unchanged.
+    """ΔR of every switch between two codes of one group, as the model's rule reads it, DDD and dates unchanged.
 
     Returns
     -------
@@ -322,18 +323,18 @@ def within_group_switches(conditions: ConditionSet, codes: pd.DataFrame, tables:
     where ΔR is 0, else nan, for it depends on the prices).
     """
     rows = []
-    atcs = [a for a in codes["atc"] if any(conditions[name].matches(a) for name in conditions.names)]
-    member = np.array([[conditions[name].matches(a) for name in conditions.names] for a in atcs]).reshape(len(atcs), -1)
     none = np.zeros(1, dtype=np.int64)
-    paid = {(model, flags.tobytes()): float(table.per_month(none, flags[None])[0])
-            for model, table in tables.items() for flags in np.unique(member, axis=0)}
-    for model in tables:
-        for c, name in enumerate(conditions.names):
+    for model, table in tables.items():
+        read = conditions.under(table.rule)
+        atcs = [a for a in codes["atc"] if any(read[name].matches(a) for name in read.names)]
+        member = np.array([[read[name].matches(a) for name in read.names] for a in atcs]).reshape(len(atcs), -1)
+        paid = {flags.tobytes(): float(table.per_month(none, flags[None])[0]) for flags in np.unique(member, axis=0)}
+        for c, name in enumerate(read.names):
             inside = np.flatnonzero(member[:, c])
             for i in inside:
                 for j in inside:
                     if i != j:
-                        change = paid[model, member[j].tobytes()] - paid[model, member[i].tobytes()]
+                        change = paid[member[j].tobytes()] - paid[member[i].tobytes()]
                         rows.append((model, name, atcs[i], atcs[j], phi[model] * months * change,
                                      1.0 if change == 0 else np.nan))
     return pd.DataFrame(rows, columns=["model", "condition", "from_atc", "to_atc", "reimbursement_sek", "power"])

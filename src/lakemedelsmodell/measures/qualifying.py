@@ -103,8 +103,9 @@ def most_by_price(conditions: ConditionSet, shelf: Catalogue, max_return: float 
     met within half a year. A condition without a bundle has no bound, one whose bundle the centre does not pay gets 0.
     """
     most = {}
-    for name in conditions.names:
-        bundle = cheapest_bundle(conditions, name, shelf)
+    listed = conditions.under("listed")
+    for name in listed.names:
+        bundle = cheapest_bundle(listed, name, shelf)
         if bundle is not None:
             months = 12 if bundle.days[-1] < HALF_YEAR_DAYS else 6
             most[name] = max_return * bundle.sek * bool(shelf.in_base[bundle.code]) / months

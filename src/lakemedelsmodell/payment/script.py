@@ -38,7 +38,7 @@ def payment_sql(table: AmountTable, month: date, dialect: str, conditions: Condi
 
     if dialect not in DIALECTS:
         raise unknown_name("dialect", dialect, DIALECTS)
-    conditions = conditions or conditions_of(table)
+    conditions = (conditions or conditions_of(table)).under(table.rule)
     tariff = Tariff.of(table)
     following = add_months(month, 1)
     lookback = Period.half_year_of(month).before(12)
