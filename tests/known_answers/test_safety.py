@@ -113,6 +113,18 @@ def test_an_add_on_held_at_0_and_an_age_below_0():
     assert "held at 0 for condition1" in str(found["amounts_at_zero"])
 
 
+@pytest.mark.parametrize("sek, said", [(-362.0, "−362"), (-11.0, "−11"), (-362.4, "−362"), (-3.25, "−3.2"),
+                                       (-0.01, "−0.1")])
+def test_the_lowest_amount_is_told_as_kronor(sek: float, said: str):
+    people = cohort(np.arange(40) % 10, np.full(40, 60.0))
+    cells = np.full((21, 2), 60.0)
+    cells[3, 0] = sek
+    found = {w.kind: w for w in of_amounts(paid(people, table(cells, model="age_sex"),
+                                                table(cells, model="chronic")), people)}
+
+    assert found["negative_amounts"].values["lowest"] == said
+
+
 def test_a_positive_add_on_that_rounds_to_0_is_not_at_the_bound():
     people = cohort(np.arange(40) % 10, np.full(40, 60.0), flags=np.arange(40) % 2 == 0)
     exact = table(60.0, [0.3], model="chronic")

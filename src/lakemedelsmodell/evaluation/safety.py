@@ -63,11 +63,16 @@ def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet 
                 found.append(warned("amounts_at_zero", model=name, **named(zero)))
             if below := int((table.cells < 0).sum()):
                 found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
-                                    lowest=f"−{-np.nanmin(table.cells):.2g}"))
+                                    lowest=_below_zero(float(np.nanmin(table.cells)))))
     today = comparison.tables.get(TODAY)
     if today is not None and "nobody was listed" in today.source:  # the same cells in every model
         found.append(warned("borrowed_cells", model=TODAY, source=today.source))
     return found
+
+
+def _below_zero(sek: float) -> str:
+    """An amount below 0 in whole kronor; a small one, which only a table that is not rounded has, to one decimal."""
+    return f"−{-sek:.0f}" if sek.is_integer() or sek <= -10 else f"−{max(-sek, 0.1):.1f}"
 
 
 def of_comparison(comparison: Comparison) -> list[Warned]:

@@ -89,14 +89,14 @@ def _covariance(fitted_as: AmountTable, fitted: Cohort, cost_responsibility: flo
     expected = fitted_as.per_month(profiles.cell, profiles.flags)[profiles.of_row] / cost_responsibility
     left = np.where(e > 0, cost - e * expected, 0.0)
 
-    def crossed(weight: np.ndarray) -> np.ndarray:
-        return normal_equations(profiles.cell, profiles.flags, profiles.sum(weight), profiles.sum(weight)).xtx[0]
+    def crossed(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sums = normal_equations(profiles.cell, profiles.flags, profiles.sum(weight), profiles.sum(cost))
+        return sums.xtx[0], sums.xty[0]
 
-    design, months, scores = crossed(e), _months(fitted, rule), _scores(fitted, rule, left)
-    spent = np.abs(_scores(fitted, rule, cost)).sum(axis=0)
-    solved = (np.abs(scores.sum(axis=0)) <= NOTHING * spent) & (_columns(fitted_as) != 0) & (np.diag(design) > 0)
+    (design, spent), months, scores = crossed(e), _months(fitted, rule), _scores(fitted, rule, left)
+    solved = (np.abs(scores.sum(axis=0)) <= NOTHING * np.abs(spent)) & (_columns(fitted_as) != 0) & (np.diag(design) > 0)
     if (months.sum(axis=1) > 0).sum() < FEWEST_CLUSTERS:
-        meat, squares = crossed(left**2), np.diag(crossed(e**2))
+        meat, squares = crossed(left**2)[0], np.diag(crossed(e**2)[0])
     else:
         meat, squares = scores.T @ scores, (months**2).sum(axis=0)
     behind = np.divide(np.diag(design) ** 2, squares, out=np.zeros(len(squares)), where=squares > 0)
