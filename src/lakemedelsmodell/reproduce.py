@@ -145,8 +145,12 @@ def _again(manifest: Mapping[str, Any], places: Mapping[str, Path], out: Path, r
                             "of the environment; such a run can be made again.")
         reduce: Literal["cohort", "totals"] = manifest["reduce"]
         return evaluate_source_run(source, reduce=reduce, **how).folder
-    again = {"files": evaluate_run, "cohort": evaluate_cohort_run, "totals": evaluate_totals_run}[kind]
-    return again(places[manifest["data"]], **how).folder
+    data = places[manifest["data"]]
+    if kind == "files":
+        played = manifest.get("manipulation")
+        return evaluate_run(data, manipulation=places[played] if played else None, **how).folder
+    reduced = {"cohort": evaluate_cohort_run, "totals": evaluate_totals_run}[kind]
+    return reduced(data, **how).folder
 
 
 def _compared(folder: Path, manifest: Mapping[str, Any], again: Path,

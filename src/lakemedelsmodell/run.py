@@ -130,11 +130,15 @@ def read_truth(half_year: HalfYear, persons: Path, settings: Settings) -> Truth:
     return Truth(Period.half_year_of(half_year.months_seen[-1]), expected, style)
 
 
-def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | None = None,
-                 langs: Sequence[str] = ("sv", "en"), report: Report | None = None,
+def evaluate_run(data: Path, *, manipulation: Path | None = None, out: Path | None = None,
+                 settings: Settings | None = None, langs: Sequence[str] = ("sv", "en"), report: Report | None = None,
                  progress: Progress = quiet) -> RunResult:
-    """Evaluate a folder with the four tables and write the run folder."""
+    """Evaluate a folder with the four tables and write the run folder.
+
+    ``manipulation``: what ``manipulate`` found on the same rows, for the verdict.
+    """
     from lakemedelsmodell.data.files import read_half_year
+    from lakemedelsmodell.manipulation.origin import finding_on_data
 
     clock, started = time.perf_counter(), datetime.now(UTC)
     place = data.resolve()
@@ -142,16 +146,18 @@ def evaluate_run(data: Path, *, out: Path | None = None, settings: Settings | No
     name = f"{place.parent.name}_evaluated" if place.name == "data" else place.name
     folder = Path("runs") / name if out is None else out
     settings = settings or Settings()
-    hashes = _read_hashes(settings, data)
+    hashes = _read_hashes(settings, data, *([manipulation] if manipulation else []))
     with staged(folder, hashes) as stage:
         progress("reading and checking the files")
         half_year = read_half_year(data)
-        evaluation = evaluate(half_year, settings, progress=progress)
+        played = finding_on_data(manipulation, half_year.content_hash) if manipulation else None
+        evaluation = evaluate(half_year, settings, manipulation=played, progress=progress)
         results = _finish(
             stage, evaluation,
             {"kind": "files", "scenario": None, "scenario_title": None, "seed": None, "scale": None,
              "content_hash": half_year.content_hash},
-            {"data": str(data), "inputs": hashes}, started, settings, langs, report, progress)
+            {"data": str(data), "inputs": hashes} | ({"manipulation": str(manipulation)} if manipulation else {}),
+            started, settings, langs, report, progress)
     return RunResult(folder, results, time.perf_counter() - clock)
 
 

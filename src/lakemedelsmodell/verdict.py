@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lakemedelsmodell.data.toml_files import read_checked
 
+SEK = "SEK per listed month"
+LOG_RATIO, SHARE = "ln of SD ratio", "share of own style"
 Decision = Literal["for", "against", "undecided"]
 Measures = Mapping[str, Mapping[str, float]]
 """Model → measure → value; what is paired is named ``measure.against``. Unknown is nan or absent."""
@@ -92,6 +94,12 @@ class ManipulationFinding:
     rmse_change: float
     detail: str = ""
 
+    @classmethod
+    def read(cls, clause: Mapping[str, Any]) -> ManipulationFinding:
+        """As manipulation.json has it, unknown as null."""
+        return cls(clause["model"], clause["non_dominated"], clause["worst_gain"], _number(clause["rmse_change"]),
+                   clause["detail"])
+
 
 @dataclass(frozen=True)
 class Clause:
@@ -105,6 +113,10 @@ class Clause:
     holds : bool or None
         None: not yet known.
     detail : str
+    unit : str
+        Of number and threshold.
+    group, further_from : str or None
+        The group of persons that the number is of, and whether from its "cost" or its "need".
     """
 
     name: str
@@ -113,6 +125,9 @@ class Clause:
     threshold: float
     holds: bool | None
     detail: str = ""
+    unit: str = ""
+    group: str | None = None
+    further_from: str | None = None
 
     def __str__(self) -> str:
         outcome = {True: "holds", False: "FAILS", None: "not yet known"}[self.holds]
@@ -212,7 +227,7 @@ def _spread(clause: SpreadClause, measures: Sequence[Measures]) -> list[Clause]:
         found.append(Clause(
             f"spread.{model}", f"{model} brings centres closer than {against}: upper 95 % limit of Δ", high,
             clause.below, high < clause.below if known else None,
-            f"Δ {delta:+.3f}{_paid_in(deltas, measures)}" if known else ""))
+            f"Δ {delta:+.3f}{_paid_in(deltas, measures)}" if known else "", LOG_RATIO))
     return found
 
 
@@ -220,21 +235,22 @@ def _pass_through(clause: PassThroughClause, measures: Sequence[Measures]) -> Cl
     name = f"pass_through_change.{clause.against}"
     says = f"{clause.model} lets no less style through than {clause.against}: change of pass-through"
     if not any(name in m.get(clause.model, {}) for m in measures):
-        return Clause("pass_through", says, math.nan, clause.margin, None, "only a simulation knows it")
+        return Clause("pass_through", says, math.nan, clause.margin, None, "only a simulation knows it", SHARE)
     change, low = _values(measures, clause.model, name, f"pass_through_change_low.{clause.against}")
     mean = float(change.mean())
     if math.isnan(mean):
-        return Clause("pass_through", says, mean, clause.margin, None, "no style to let through")
+        return Clause("pass_through", says, mean, clause.margin, None, "no style to let through", SHARE)
     half = half_width(change) if len(change) > 1 else mean - float(low[0])
     holds = True if mean - half > clause.margin else False if mean + half < clause.margin else None
     return Clause("pass_through", says, mean, clause.margin, holds,
                   f"95 % {mean - half:+.3f} to {mean + half:+.3f}{_paid_in(change, measures)}"
-                  f"{', more replicates would tell' * (holds is None)}")
+                  f"{', more replicates would tell' * (holds is None)}", SHARE)
 
 
 def _groups(clause: GroupsClause, groups: Sequence[Groups]) -> Clause:
     """Fails where a group is surely (95 %, over draws) further off by more than allowed."""
-    worst, sure, which = math.nan, -math.inf, ""
+    worst, sure = math.nan, -math.inf
+    which: tuple[str, str] | tuple[None, None] = None, None
     for group in sorted(set.intersection(*(set(of) for of in groups))):
         of = [draw[group] for draw in groups]
         if not min(g["persons"] for g in of) >= clause.min_persons:
@@ -246,20 +262,21 @@ def _groups(clause: GroupsClause, groups: Sequence[Groups]) -> Clause:
             further = float(abs(model.mean()) - abs(against.mean()))
             low = further - (half_width(model - against) if len(of) > 1 else 0.0)
             if low > sure:
-                worst, sure, which = further, low, f"{group} from its {against_what}"
-    known = bool(which)
+                worst, sure, which = further, low, (group, against_what)
+    known = which != (None, None)
     return Clause("groups", f"no group ends further from its cost or need under {clause.model} than under "
-                  f"{clause.against}, SEK per listed month", worst, clause.sek,
-                  sure <= clause.sek if known else None, which or f"no group of {clause.min_persons} persons")
+                  f"{clause.against}, {SEK}", worst, clause.sek, sure <= clause.sek if known else None,
+                  f"{which[0]} from its {which[1]}" if known else f"no group of {clause.min_persons} persons", SEK,
+                  *which)
 
 
 def _manipulation(clause: ManipulationClause, found: ManipulationFinding | None) -> Clause:
-    says = f"{clause.model} is not dominated: worst gain from manipulation, SEK per listed month"
+    says = f"{clause.model} is not dominated: worst gain from manipulation, {SEK}"
     if found is None or found.model != clause.model:
-        return Clause("manipulation", says, math.nan, math.nan, None, "manipulation has not been played")
+        return Clause("manipulation", says, math.nan, math.nan, None, "manipulation has not been played", SEK)
     distance = "" if math.isnan(found.rmse_change) else f"RMSE to the ideal net {found.rmse_change:+.3f}"
     return Clause("manipulation", says, found.worst_gain, math.nan, found.non_dominated,
-                  ", ".join(filter(None, (distance, found.detail))))
+                  ", ".join(filter(None, (distance, found.detail))), SEK)
 
 
 def half_width(values: np.ndarray, level: float = 0.95) -> float:

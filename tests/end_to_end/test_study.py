@@ -2,8 +2,12 @@
 
 import csv
 import json
+from importlib.metadata import version
 
 import pytest
+
+from lakemedelsmodell.manipulation.origin import origin_of_world
+from lakemedelsmodell.simulation import load_scenario
 
 SMALL = ("--scale", "0.005", "--replicates", "2")
 
@@ -39,6 +43,22 @@ def test_a_study_s_folder_holds_it_whole(studied):
     assert set(rows[0]) == {"world", "model", "measure", "value", "mcse", "replicates"}
     assert {row["world"] for row in rows} == {"random_lists", "flags_misclassified"}
     assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["finished"] is True
+
+
+def test_a_study_takes_what_was_played_in_one_of_its_worlds(command, studied, tmp_path):
+    folder, _ = studied
+    played = {"clause": {"model": "chronic_defended", "non_dominated": True, "worst_gain": 4.5, "rmse_change": None,
+                         "detail": "design low_pool"},
+              "versions": {"lakemedelsmodell": version("lakemedelsmodell")},
+              **origin_of_world(load_scenario("random_lists"), 3, 0.05)}
+    (tmp_path / "manipulation.json").write_text(json.dumps(played), encoding="utf-8")
+    done = command("study", "random_lists", "flags_misclassified", *SMALL, "--manipulation", tmp_path, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    worlds = json.loads((folder / "study.json").read_text(encoding="utf-8"))["worlds"]
+    found = {name: of["verdict"]["clauses"][-1] for name, of in worlds.items()}
+    assert (found["random_lists"]["holds"], found["random_lists"]["number"]) == (True, 4.5)
+    assert found["random_lists"]["detail"] == "design low_pool; one draw, seed 3, scale 0.05"
+    assert found["flags_misclassified"]["holds"] is None
 
 
 def test_a_study_goes_on_where_it_stopped_and_comes_to_the_same(command, studied, tmp_path):

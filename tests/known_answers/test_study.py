@@ -314,6 +314,19 @@ def test_each_clause_decides(clause, holds, made):
     assert str(verdict).count("\n") == len(verdict.clauses)
 
 
+def test_a_clause_tells_its_unit_and_its_group_apart():
+    clauses = {c.name: c for c in judge_replicates(read_rule(), [made_up(chronic=-16.0)]).clauses}
+    worst = clauses["groups"]
+    assert (worst.number, worst.threshold, worst.unit) == (pytest.approx(11), 10, "SEK per listed month")
+    assert worst.detail == f"{worst.group} from its {worst.further_from}"
+    assert worst.further_from in ("cost", "need")
+    assert {name: c.unit for name, c in clauses.items() if name != "groups"} == {
+        "spread.chronic": "ln of SD ratio", "spread.chronic_pool": "ln of SD ratio",
+        "pass_through": "share of own style", "manipulation": "SEK per listed month"}
+    nobody = {c.name: c for c in judge_replicates(read_rule(), [made_up(persons=10.0)]).clauses}["groups"]
+    assert (nobody.group, nobody.further_from) == (None, None)
+
+
 def test_more_replicates_tell_pass_through_better():
     rule = read_rule()
     unsure = [made_up(change=x, change_low=-0.5) for x in (-0.06, 0.05)]

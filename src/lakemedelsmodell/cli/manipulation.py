@@ -40,12 +40,13 @@ def manipulate(
     """Play fifteen ways to be paid more against today's model, the proposal and defended versions of it.
 
     Writes manipulation.csv, frontier.csv, incentives.csv, manipulation.json and figures into runs/NAME_manipulated
-    unless --out says otherwise.
+    unless --out says otherwise; and verdict.json, the run's verdict with this clause, where DATA are those of a run.
     """
     from lakemedelsmodell.data.files import read_half_year
     from lakemedelsmodell.folders import check_out
     from lakemedelsmodell.manipulation.designs import read_designs
     from lakemedelsmodell.manipulation.folder import write_manipulation
+    from lakemedelsmodell.manipulation.origin import origin_of_data, origin_of_world, verdict_beside
     from lakemedelsmodell.manipulation.play import EFFORTS
     from lakemedelsmodell.manipulation.results import manipulate as play_all
     from lakemedelsmodell.manipulation.strategies import STRATEGIES, named
@@ -70,8 +71,12 @@ def manipulate(
             half_year, style = drawn_world(world, scale=scale, seed=seed, progress=progress)
         found = play_all(half_year, chosen, designs=versions, strategies=played, efforts=efforts, style=style,
                          progress=progress)
-    write_manipulation(found, folder, inputs)
+    origin = origin_of_data(inputs[0]) if world is None else origin_of_world(world, seed, scale)
+    verdict = verdict_beside(inputs[0], found) if world is None else None
+    write_manipulation(found, folder, inputs, origin=origin, verdict=verdict)
     _print(found)
+    if verdict is not None:
+        print(f"\nVerdict on the run\n{verdict}")
     print(f"\nResults: {folder}")
 
 

@@ -82,6 +82,10 @@ def evaluate(
     reduce: Annotated[
         Reduce, typer.Option(help="What comes back from --source: the cohort, or only sums per centre.")
     ] = Reduce.cohort,
+    manipulation: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What manipulate found on the same DATA, for the verdict: folder or file."),
+    ] = None,
     period: Annotated[
         str | None, typer.Option(help="Months to pay, such as 2026-01..2026-02; else the last half-year.")
     ] = None,
@@ -97,6 +101,8 @@ def evaluate(
         raise UserError("Give one of a DATA folder, --cohort FILE, --totals FILE and --source URL.")
     if reduce is not Reduce.cohort and source is None:
         raise UserError("--reduce goes with --source.")
+    if data is None and manipulation is not None:
+        raise UserError("--manipulation goes with DATA.")
     if data is None and source is None and period is not None:
         raise UserError("--period goes with DATA or --source; a file of persons or sums holds one period already.")
     from lakemedelsmodell.data.periods import Period
@@ -115,7 +121,8 @@ def evaluate(
     with progress_bar() as progress:
         if data is not None:
             result = evaluate_run(
-                data_folder(data), out=out, settings=chosen, langs=langs, report=report, progress=progress
+                data_folder(data), manipulation=manipulation, out=out, settings=chosen, langs=langs, report=report,
+                progress=progress
             )
         elif source is not None:
             result = evaluate_source_run(

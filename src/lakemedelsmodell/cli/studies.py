@@ -30,6 +30,11 @@ def study(
     rule: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Rule of the verdict; else the packaged one.")
     ] = None,
+    manipulation: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What manipulate found in one of the worlds, for the verdict: its folder or "
+                     "file. Once per world."),
+    ] = None,
 ) -> None:
     """Draw worlds many times, on the same random numbers, and judge the proposal in each by a rule fixed beforehand.
 
@@ -50,6 +55,7 @@ def study(
             workers=workers,
             scale=scale,
             rule=chosen,
+            manipulation=manipulation or (),
             progress=progress,
         )
     if done.study is not None:

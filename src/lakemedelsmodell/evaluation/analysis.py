@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lakemedelsmodell.data.totals_file import Totals
+    from lakemedelsmodell.verdict import ManipulationFinding
 
 SCHEMA_VERSION = 1
 
@@ -80,8 +81,9 @@ class Evaluation:
 
 
 def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Truth | None = None,
-             progress: Progress = quiet) -> Evaluation:
-    """Carry out the analysis plan on a half-year's data; ``truth`` is what a simulation knows of its own.
+             manipulation: ManipulationFinding | None = None, progress: Progress = quiet) -> Evaluation:
+    """Carry out the analysis plan on a half-year's data; ``truth`` is what a simulation knows of its own,
+    ``manipulation`` what playing on the same data found, for the verdict.
 
     Raises UserError for a period the data or the rules cannot serve, DataError where the settings ask
     for columns that are not there.
@@ -181,7 +183,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "examples": said_as.examples_list(tables),
         "coverage": said_as.coverage_dict(conditions, codes),
     }
-    results["verdict"] = said_as.verdict_dict(results, str(period))
+    results["verdict"] = said_as.verdict_dict(results, str(period), manipulation)
     return Evaluation(results, comparison, tables, said_as.centres_frame(comparison, paid, chance),
                       amounts_frame(tables.values()), said_as.coverage_frame(conditions, codes),
                       said_as.contributions_frame(comparison, tables, paid))

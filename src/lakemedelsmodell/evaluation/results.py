@@ -29,7 +29,7 @@ from lakemedelsmodell.measures.style_index import StyleIndex, style_index
 from lakemedelsmodell.measures.true_spread import pitman_morgan
 from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through
 from lakemedelsmodell.models.named_groups import centre_groups
-from lakemedelsmodell.verdict import judge_results, read_rule
+from lakemedelsmodell.verdict import ManipulationFinding, judge_results, read_rule
 
 OF_THE_LIST = ("centre_id", "name", "model", "listed_months", "cost_sek", "own_cost_sek")
 """Columns of centres.csv that no payment changes."""
@@ -207,9 +207,10 @@ def contrasts_list(comparison: Comparison, style: np.ndarray | None = None) -> l
     return found
 
 
-def verdict_dict(results: Mapping[str, Any], world: str) -> dict[str, Any]:
+def verdict_dict(results: Mapping[str, Any], world: str, manipulation: ManipulationFinding | None = None
+                 ) -> dict[str, Any]:
     """The verdict rule applied to this run; a clause that only many draws or a played manipulation can tell is open."""
-    found = judge_results(read_rule(), results, world=world).to_dict()
+    found = judge_results(read_rule(), results, world=world, manipulation=manipulation).to_dict()
     del found["world"]
     return found
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lakemedelsmodell.folders import to_json, versions, written_folder
+from lakemedelsmodell.manipulation.origin import PLAYED
 from lakemedelsmodell.manipulation.results import Manipulation
+from lakemedelsmodell.verdict import Verdict
 
 
-def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = ()) -> None:
-    """manipulation.json, manipulation.csv, frontier.csv, incentives.csv where they are known, figures and a manifest.
+def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = (), *,
+                       origin: Mapping[str, Any] | None = None, verdict: Verdict | None = None) -> None:
+    """manipulation.json, manipulation.csv, frontier.csv, incentives.csv where they are known, figures and a manifest;
+    verdict.json where there is a run that play completes the verdict on.
+
+    ``origin``: the world, as :mod:`~lakemedelsmodell.manipulation.origin` tells it.
 
     Raises UserError for a folder that is not to be replaced.
     """
@@ -20,7 +27,11 @@ def write_manipulation(found: Manipulation, out: Path, inputs: Sequence[Path] = 
     import matplotlib.pyplot as plt
 
     with written_folder(out, inputs) as stage, plt.rc_context({"svg.hashsalt": "lakemedelsmodell"}):
-        (stage / "manipulation.json").write_text(to_json({**found.to_dict(), "versions": versions()}), encoding="utf-8")
+        (stage / PLAYED).write_text(to_json({**(origin or {}), **found.to_dict(), "versions": versions()}),
+                                    encoding="utf-8")
+        if verdict:
+            (stage / "verdict.json").write_text(to_json({**verdict.to_dict(), "versions": versions()}),
+                                                encoding="utf-8")
         found.gains.round(6).to_csv(stage / "manipulation.csv", index=False, lineterminator="\n")
         found.frontier.round(6).to_csv(stage / "frontier.csv", index=False, lineterminator="\n")
         figures = {"frontier": found.plot(), "gains": found.plot_gains()}

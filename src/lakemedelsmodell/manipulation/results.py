@@ -204,6 +204,7 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
         gains += of_design
     played = pd.DataFrame([asdict(g) for g in gains])[list(COLUMNS)]
     told = {
+        "content_hash": half_year.content_hash,
         "period": str(region.plan.period), "fit_period": str(region.plan.fit_period),
         "act_period": str(Period(region.act_start, region.plan.fit_period.start)),
         "variants": list(region.plan.variants),

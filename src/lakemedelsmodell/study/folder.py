@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import Any
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.folders import MANIFEST, alone, seal, to_json, versions
+from lakemedelsmodell.manipulation.origin import findings_in_worlds
 from lakemedelsmodell.simulation.scenario import Scenario
 from lakemedelsmodell.study.grid import Grid, GridResult, grid_tasks, run_grid
 from lakemedelsmodell.study.studies import Study, study, study_tasks, whole
-from lakemedelsmodell.verdict import Rule
+from lakemedelsmodell.verdict import ManipulationFinding, Rule
 
 SCHEMA_VERSION = 1
 REPLICATES = "replicates"
@@ -38,8 +39,11 @@ class StudyRun:
 
 
 def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path | None = None, replicates: int = 10,
-              workers: int = 2, scale: float = 1.0, rule: Rule | None = None, progress: Progress = quiet) -> StudyRun:
+              workers: int = 2, scale: float = 1.0, rule: Rule | None = None, manipulation: Sequence[Path] = (),
+              progress: Progress = quiet) -> StudyRun:
     """Carry out a study and write study.json, study.csv and figures, and those of the grid, into ``out``.
+
+    ``manipulation``: what ``manipulate`` found in some of the worlds, for the verdict on each.
 
     A folder of an earlier study is gone on with: what it has drawn is not drawn again, its results are replaced. Any
     other folder with something in it is refused (UserError), as is a call that asks for neither worlds nor a grid.
@@ -48,6 +52,7 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
         raise UserError("Give the name of a world (or several), or --grid FILE.")
     if not 0 < scale <= 10:
         raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
+    played = findings_in_worlds(manipulation, worlds)
     study_tasks(worlds, replicates, scale)  # what cannot be is said before anything is written
     if grid is not None:
         grid_tasks(grid, replicates, scale)
@@ -57,11 +62,12 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
         _check(folder)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        return _carried_out(worlds, grid, folder, replicates, workers, scale, rule, progress, clock, started)
+        return _carried_out(worlds, grid, folder, replicates, workers, scale, rule, played, progress, clock, started)
 
 
 def _carried_out(worlds: Sequence[Scenario], grid: Grid | None, folder: Path, replicates: int, workers: int,
-                 scale: float, rule: Rule | None, progress: Progress, clock: float, started: datetime) -> StudyRun:
+                 scale: float, rule: Rule | None, played: Mapping[str, ManipulationFinding], progress: Progress,
+                 clock: float, started: datetime) -> StudyRun:
     manifest = {"kind": "study", "command": ["lakemedelsmodell", *sys.argv[1:]],
                 "started": started.isoformat(timespec="seconds"), "versions": versions()}
     whole(folder / MANIFEST, to_json({**manifest, "finished": False}))
@@ -70,7 +76,7 @@ def _carried_out(worlds: Sequence[Scenario], grid: Grid | None, folder: Path, re
 
     how: dict[str, Any] = {"replicates": replicates, "scale": scale, "workers": workers, "kept": folder / REPLICATES,
                            "progress": progress}
-    done = study(worlds, rule=rule, **how) if worlds else None
+    done = study(worlds, rule=rule, played=played, **how) if worlds else None
     mapped = run_grid(grid, **how) if grid else None
     head = {"schema": SCHEMA_VERSION, "versions": versions(), "replicates": replicates, "scale": scale}
     if done is not None:

@@ -20,7 +20,7 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.folders import to_json
 from lakemedelsmodell.study.replicate import Replicate, replicate
-from lakemedelsmodell.verdict import Rule, Verdict, judge, read_rule
+from lakemedelsmodell.verdict import ManipulationFinding, Rule, Verdict, judge, read_rule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -206,7 +206,8 @@ class Study:
 
 
 def study(worlds: Sequence[Scenario], *, replicates: int = 10, scale: float = 1.0, centres: int | None = None,
-          workers: int = 2, rule: Rule | None = None, kept: Path | None = None, progress: Progress = quiet) -> Study:
+          workers: int = 2, rule: Rule | None = None, played: Mapping[str, ManipulationFinding] | None = None,
+          kept: Path | None = None, progress: Progress = quiet) -> Study:
     """Draw every world ``replicates`` times and judge each.
 
     Replicate r of every world has its scenario's seed + r: the same random numbers, so that worlds with the same seed
@@ -217,6 +218,7 @@ def study(worlds: Sequence[Scenario], *, replicates: int = 10, scale: float = 1.
     scale, centres : as for ``simulate``
     workers : processes (threads for a single draw); the result is the same with any number
     rule : of the verdict; None = the packaged one
+    played : world → what playing manipulation in it found; elsewhere that clause is not yet known
     kept : folder with finished replicates, which are not drawn again; None keeps nothing
 
     Raises UserError for a number of replicates below 1 or a world given twice.
@@ -227,12 +229,14 @@ def study(worlds: Sequence[Scenario], *, replicates: int = 10, scale: float = 1.
     done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
     by_world = {name: tuple(done[i * replicates:(i + 1) * replicates]) for i, name in enumerate(names)}
     return Study(by_world, {w.name: w.title for w in worlds},
-                 {name: judge_replicates(rule, of) for name, of in by_world.items()}, rule)
+                 {name: judge_replicates(rule, of, (played or {}).get(name)) for name, of in by_world.items()}, rule)
 
 
-def judge_replicates(rule: Rule, replicates: Sequence[Replicate]) -> Verdict:
+def judge_replicates(rule: Rule, replicates: Sequence[Replicate], manipulation: ManipulationFinding | None = None
+                     ) -> Verdict:
     """The verdict on one world."""
-    return judge(rule, [r.measures for r in replicates], [r.groups for r in replicates], world=replicates[0].world)
+    return judge(rule, [r.measures for r in replicates], [r.groups for r in replicates], world=replicates[0].world,
+                 manipulation=manipulation)
 
 
 def study_tasks(worlds: Sequence[Scenario], replicates: int, scale: float, centres: int | None = None) -> list[Task]:
