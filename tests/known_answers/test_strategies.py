@@ -13,6 +13,7 @@ from small_region import board_of, kinds, played, small_region
 PROPOSAL = Design(name="proposal")
 TODAY = Design(name="today", conditions=False)
 TWO_DATES = Design(name="two_dates", min_dates=2, min_days_apart=45)
+LISTED = Design(name="listed", listed=True)
 NO_PROFIT = Design(name="no_profit", max_return=1)
 
 
@@ -25,6 +26,8 @@ DEFENCES = [
     (s.CheapestDrug(), PROPOSAL, NO_PROFIT),
     (s.StarterPack(), PROPOSAL, TWO_DATES),
     (s.SplitPrescription(), TWO_DATES, Design(name="dates_and_ddd", min_dates=2, min_days_apart=45, min_ddd=180)),
+    (s.TopUp(), LISTED, Design(name="half", listed=True, max_return=0.5, over_max="cap")),
+    (s.TopUp(), LISTED, PROPOSAL),
     (s.Substitute(), PROPOSAL, Design(name="merged", merges={"diabetes": ("diabetes_insulin", "diabetes_oral")})),
     (s.StackGroups(), PROPOSAL, NO_PROFIT),
     (s.MultiUse(), PROPOSAL, Design(name="excluded", exclude_multi_use=True)),
@@ -42,6 +45,20 @@ def test_gains_and_the_defence_takes_it_away(board, strategy, open_to_it, defenc
     left = played(board, defence, strategy, effort).gain_sek
     assert gained > 0
     assert left <= 1e-9, f"{strategy.name} still gains {left}"
+
+
+def test_a_top_up_is_what_is_missing_and_no_more(board):
+    """One pack of 90 DDD in March and 180 asked on two dates 45 days apart: another pack, three months later."""
+    terms = board.region.terms(LISTED)
+    act = s.TopUp().act(board, terms)
+    assert set(kinds(board)[act.person]) == {"once"} and len(act.added) == 6
+    assert (act.added.milli_ddd == 90_000).all() and (act.added.milli_packages == 1000).all()
+    assert (act.added.day == board.region.act_days[1] - 30).all() and not len(act.removed)
+    year = board.region.terms(Design(name="year", min_dates=3, min_days_apart=100, min_ddd=300))
+    act = s.TopUp().act(board, year)
+    of_one = act.added.rows(act.added.person == np.flatnonzero(kinds(board) == "once")[0])
+    assert of_one.milli_ddd.tolist() == [90_000, 180_000]  # three packs more, on two dates
+    assert (s.TopUp().outcome(board, year).flags[0][1].sum(axis=0) > 0).any()
 
 
 def test_timing_pays_six_months_early_and_one_when_flags_roll(board):
@@ -130,7 +147,7 @@ def test_a_switch_within_a_group_changes_reimbursement_by_nothing(board):
 
 
 def test_strategies_are_found_by_name_and_number():
-    assert [x.number for x in s.STRATEGIES if x.name != "list_swap_at_purchase"] == list(range(1, 16))
-    assert s.named(["3", "dump"]) == (s.SplitPrescription(), s.Dump())
+    assert [x.number for x in s.STRATEGIES if x.name not in ("list_swap_at_purchase", "top_up")] == list(range(1, 16))
+    assert s.named(["3", "dump"]) == (s.SplitPrescription(), s.TopUp(), s.Dump())
     with pytest.raises(UserError, match="Did you mean dump"):
         s.named(["dumb"])

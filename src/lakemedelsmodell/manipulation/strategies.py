@@ -167,6 +167,74 @@ def _upper_half(whole: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class TopUp(OnRows):
+    """Whoever bought of a group's drugs, but less than the rule asks, is given what is missing of the pack last bought.
+
+    The least act where dates and DDD are both asked: what the patient takes anyway counts, and the sum ends just above
+    the threshold. Missing dates lie between the first day of the act and a month before its last.
+    """
+
+    number = 3
+    name = "top_up"
+    says = "Users who fall short of the rule are given the packs and dates they lack"
+
+    def act(self, board: Board, terms: Terms) -> Act | None:
+        rows, region, of = board.rows, board.region, terms.conditions.conditions
+        (start, end), C, n = region.act_days, len(of), len(board) * len(of)
+        of_row, condition = terms.index.pairs(rows.code)
+        month = rows.month[of_row]
+        seen = (month >= region.starts[0] - terms.design.lookback_months) & (month < region.starts[0])
+        seen &= rows.milli_packages[of_row] > 0
+        of_row, key = of_row[seen], rows.person[of_row[seen]] * C + condition[seen]
+        last = np.full(n, -1)
+        last[key] = of_row  # rows lie by day: the last stays
+        place = {name: c for c, name in enumerate(terms.conditions.names)}
+        carries = np.ones((len(board), C), dtype=bool)
+        carries[:, [c for c, one in enumerate(of) if one.name in place]] = board.carries(terms)
+        short = np.flatnonzero((last >= 0) & ~carries.reshape(-1))
+        if not len(short):
+            return None
+        day, pack = rows.day[of_row], rows.rows(last[short])
+        days = np.unique(np.stack([key, day]), axis=1)
+        first, latest = np.full(n, end), np.full(n, -1)
+        np.minimum.at(first, key, day)
+        np.maximum.at(latest, key, day)
+        first, latest = first[short], latest[short]
+        dates, ddd = np.bincount(days[0], minlength=n)[short], np.bincount(key, rows.milli_ddd[of_row], n)[short]
+        packages = np.bincount(key, rows.milli_packages[of_row], n)[short]
+
+        def limit(name: str) -> np.ndarray:
+            return np.array([getattr(c, name) or 0 for c in of], dtype=float)[short % C]
+
+        in_pack = np.divide(pack.milli_ddd, pack.milli_packages)  # DDD
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lacking = np.nan_to_num(np.ceil((limit("min_ddd") - ddd / 1000).clip(min=0) / in_pack), posinf=np.inf)
+        apart = limit("min_days_apart") > latest - first
+        on = np.maximum((limit("min_dates") - dates).clip(min=0), apart)
+        packs = np.maximum.reduce([lacking, on, np.ceil(limit("min_packages") - packages / 1000)])
+        sek = packs * pack.gross_ore / pack.milli_packages * 10
+        brings = 6 * len(region.life(terms.design)) * terms.phi[1] * np.array([terms.amount(c.name) for c in of])
+        worth = np.flatnonzero((packs > 0) & (packs < np.inf) & (brings[short % C] > region.alpha * sek * pack.in_base))
+        if not len(worth):
+            return None
+        pack, packs, on = pack.rows(worth), packs[worth].astype(np.int64), on[worth].clip(min=1).astype(np.int64)
+        early, late = start, end - 30
+        far = np.where(apart[worth] & (late - first[worth] < limit("min_days_apart")[worth]), early, late)
+        added = no_purchases()
+        for j in range(int(on.max())):
+            given = np.flatnonzero(on > j)
+            here = packs[given] // on[given] + (j < packs[given] % on[given])
+            when = np.where(on[given] == 1, far[given], late - (late - early) * j // np.maximum(on[given] - 1, 1))
+            one = pack.rows(given)
+            share = here * 1000 / one.milli_packages
+            added = added.with_rows(Purchases(
+                one.person, one.code, when, np.rint(one.milli_ddd * share).astype(np.int64), here * 1000,
+                np.zeros(len(given), dtype=bool), np.rint(one.gross_ore * share).astype(np.int64),
+                np.rint(one.cost_ore * share).astype(np.int64), one.in_base))
+        return Act(np.unique(added.person), NOTHING, added)
+
+
+@dataclass(frozen=True)
 class TimedAtCutOff(OnRows):
     """What would be dispensed in the weeks after the look-back ends is dispensed on its last day."""
 
@@ -555,9 +623,9 @@ class Withhold(OnRows):
 
 
 STRATEGIES: tuple[Strategy, ...] = (
-    CheapestDrug(), StarterPack(), SplitPrescription(), TimedAtCutOff(), Substitute(), KeepFlags(), StackGroups(),
-    MultiUse(), CreamSkim(), Dump(), ShiftToHospital(), Location(), ListSwap(), ListSwapAtPurchase(), EveryoneGames(),
-    Withhold())
+    CheapestDrug(), StarterPack(), SplitPrescription(), TopUp(), TimedAtCutOff(), Substitute(), KeepFlags(),
+    StackGroups(), MultiUse(), CreamSkim(), Dump(), ShiftToHospital(), Location(), ListSwap(), ListSwapAtPurchase(),
+    EveryoneGames(), Withhold())
 
 
 def named(names: Iterable[str]) -> tuple[Strategy, ...]:
