@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,37 @@ import pandas as pd
 
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.facts import BAND_LABELS, N_CELLS
+
+
+@dataclass(frozen=True, eq=False)
+class PackedFlags(Mapping[str, np.ndarray]):
+    """Flags by rule, kept as bits: of a whole country they would else be the largest thing in memory.
+
+    Asking for a rule unpacks a fresh bool array of shape (n, C).
+
+    Attributes
+    ----------
+    bits : mapping from rule to uint8, shape (n, ⌈C/8⌉)
+        As :func:`numpy.packbits` packs rows.
+    n_conditions : int
+        C.
+    """
+
+    bits: Mapping[str, np.ndarray]
+    n_conditions: int
+
+    def __getitem__(self, rule: str) -> np.ndarray:
+        return np.unpackbits(self.bits[rule], axis=1, count=self.n_conditions).view(bool)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.bits)
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def rows(self, keep: np.ndarray) -> PackedFlags:
+        """Only the rows in ``keep`` (a mask or indices)."""
+        return replace(self, bits={rule: bits[keep] for rule, bits in self.bits.items()})
 
 
 @dataclass(frozen=True)
@@ -40,6 +71,7 @@ class Cohort:
         SEK, whole amount (before cost responsibility) in the cost base chosen.
     conditions : tuple of str, length C
     flags : mapping from rule ("dispensed", "listed") to bool, shape (n, C)
+        Plain arrays, or :class:`PackedFlags`.
     weight : float64, shape (n,), or None
         Survey weight; multiplies months in fit and measures.
     fit_cost : float64, shape (n,), or None
@@ -100,14 +132,15 @@ class Cohort:
         cut: dict[str, Any] = {name: None if (v := getattr(self, name)) is None else v[keep]
                                for name in ("person", "centre", "sex", "band", "months", "cost", "weight", "fit_cost",
                                             "prior_cost")}
-        return replace(self, **cut, flags={rule: f[keep] for rule, f in self.flags.items()},
+        flags = (self.flags.rows(keep) if isinstance(self.flags, PackedFlags)
+                 else {rule: f[keep] for rule, f in self.flags.items()})
+        return replace(self, **cut, flags=flags,
                        groups={name: g[keep] for name, g in self.groups.items()}, borne_cost=None)
 
     def profiles(self, rule: str | None = None) -> Profiles:
         """The distinct combinations of cell and flags under a rule (None: cells alone), found once."""
         if rule not in self._profiles:
-            flags = self.flags[rule] if rule else np.zeros((len(self.cost), 0), dtype=bool)
-            self._profiles[rule] = _profiles(self.cell, flags)
+            self._profiles[rule] = _profiles(self.cell, self._bits(rule) if rule else None, len(self.conditions))
         return self._profiles[rule]
 
     @cached_property
@@ -122,9 +155,15 @@ class Cohort:
     def holders(self, rule: str) -> Sequence[np.ndarray]:
         """The rows that carry each condition under a rule, ascending, found once."""
         if rule not in self._holders:
-            columns = np.ascontiguousarray(self.flags[rule].T)
-            self._holders[rule] = [np.flatnonzero(on) for on in columns]
+            bits = self._bits(rule)
+            self._holders[rule] = [np.flatnonzero(bits[:, c // 8] & (128 >> c % 8)).astype(np.int32)
+                                   for c in range(len(self.conditions))]
         return self._holders[rule]
+
+    def _bits(self, rule: str) -> np.ndarray:
+        """A rule's flags as bits, uint8, shape (n, ⌈C/8⌉)."""
+        flags = self.flags
+        return flags.bits[rule] if isinstance(flags, PackedFlags) else np.packbits(flags[rule], axis=1)
 
     @cached_property
     def _holders(self) -> dict[str, Sequence[np.ndarray]]:
@@ -192,7 +231,7 @@ class Profiles:
 
     Attributes
     ----------
-    of_row : int64, shape (n,)
+    of_row : int32 (uint8 of cells alone), shape (n,)
         The row's profile.
     cell : int64, shape (U,)
     flags : bool, shape (U, C)
@@ -207,18 +246,18 @@ class Profiles:
         return np.bincount(self.of_row, per_row, len(self.cell))
 
 
-def _profiles(cell: np.ndarray, flags: np.ndarray) -> Profiles:
+def _profiles(cell: np.ndarray, bits: np.ndarray | None, n_conditions: int) -> Profiles:
     """In the order of their first row; of cells alone all 42."""
-    if not flags.shape[1]:
-        return Profiles(cell, np.arange(N_CELLS), np.zeros((N_CELLS, 0), dtype=bool))
+    if bits is None or not n_conditions:
+        return Profiles(cell.astype(np.uint8), np.arange(N_CELLS), np.zeros((N_CELLS, 0), dtype=bool))
     code = cell
-    packed = np.packbits(flags, axis=1)
-    for start in range(0, packed.shape[1], 4):  # four bytes of flags beside a code below 2³¹
-        for byte in packed[:, start:start + 4].T:
+    for start in range(0, bits.shape[1], 4):  # four bytes of flags beside a code below 2³¹
+        for byte in bits[:, start:start + 4].T:
             code = code << 8 | byte
         code = pd.factorize(code)[0]
     first = np.flatnonzero(np.diff(np.maximum.accumulate(code), prepend=-1))  # codes count up as they appear
-    return Profiles(code, cell[first], flags[first])
+    flags = np.unpackbits(bits[first], axis=1, count=n_conditions).view(bool)
+    return Profiles(code.astype(np.int32), cell[first], flags)
 
 
 @dataclass(frozen=True)

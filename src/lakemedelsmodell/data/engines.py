@@ -198,8 +198,11 @@ def table_names(connection: Any, place: str | None) -> list[str]:
 
 def arrays(table: Table) -> dict[str, np.ndarray]:
     """The rows of an expression, by column, counted where its tables lie."""
-    columns = arrow(table)
-    return {name: columns[name].to_numpy() for name in columns.column_names}
+    columns, found = arrow(table), {}
+    for name in columns.column_names:  # dropped one by one, so that not all is there twice
+        found[name] = columns[name].to_numpy()
+        columns = columns.drop_columns(name)
+    return found
 
 
 def arrow(table: Table) -> pa.Table:

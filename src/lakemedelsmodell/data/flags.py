@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.cohort import Cohort, PackedFlags
 from lakemedelsmodell.data.engines import arrays, arrow, first_row, kept
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
@@ -31,6 +31,8 @@ Rule = Literal["dispensed", "listed"]
 
 MONTH_PARTS = math.lcm(28, 29, 30, 31)
 """Parts of a month, so that listed days ÷ days of the month are whole numbers."""
+
+BAND_MONTHS = 5 * 12
 
 OPEN_END = date(9999, 12, 31)
 
@@ -98,7 +100,8 @@ def build_cohort(
     return Cohort(
         centres=half_year.centres_frame, period=period, person=person, centre=rows["centre"].astype(np.int32),
         sex=male[person], band=rows["band"].astype(np.uint8), months=rows["parts"] / MONTH_PARTS,
-        cost=rows["ore"] / 100, conditions=conditions.names, flags=flags, borne_cost=borne,
+        cost=rows["ore"] / 100, conditions=conditions.names, flags=PackedFlags(flags, len(conditions.names)),
+        borne_cost=borne,
         groups={name: held[person] for name, held in groups.items()},
         prior_cost=None if prior_cost is None else prior_cost[person],
         counts={kind: n for kind, n in sorted({**half_year.counts, **counts}.items()) if n})
@@ -137,7 +140,7 @@ def _band(at: Column, birth_month: Column) -> Column:
     import ibis
 
     lived = (at.year() - birth_month.year()) * 12 + at.month() - birth_month.month()
-    return ibis.least(lived // (12 * 5), len(BAND_FROM) - 1).cast("int32")
+    return ibis.least(lived // BAND_MONTHS, len(BAND_FROM) - 1).cast("int32")
 
 
 def _check_settings(half_year: HalfYear, cost_base: str, borne_by: str) -> None:
@@ -194,11 +197,17 @@ def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months
     """Parts of months and öre per person, centre and band, sorted; SEK borne by each centre; what is left out."""
     t, borne, others, others_ore, total = _rows_of_months_and_costs(
         half_year, listed, period, months, cost_base, borne_by)
-    t = t.group_by("person", "centre", "band").agg(parts=t.parts.sum(), ore=t.ore.sum(), rows=t.rows.sum())
-    sums = arrays(t.order_by("person", "centre", "band"))
+    t = t.group_by("person", "centre", "band").agg(
+        parts=t.parts.sum().cast("int32"), ore=t.ore.sum(), rows=t.rows.sum().cast("int32"))
+    sums = arrays(t)
+    counted = int(sums.pop("rows").sum())
+    key = (sums["person"].astype(np.int64) * len(half_year.centres_frame) + sums["centre"]) * len(BAND_FROM)
+    order = np.argsort(key + sums["band"])
+    for name in sums:
+        sums[name] = sums[name][order]
     return sums, borne, {
         "dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
-        "dispensings_without_listed_month": total["rows"] - others - int(sums["rows"].sum()),
+        "dispensings_without_listed_month": total["rows"] - others - counted,
         "cost_without_listed_month_sek": round((total["ore"] - others_ore - int(sums["ore"].sum())) / 100)}
 
 
@@ -238,21 +247,47 @@ def _listed(half_year: HalfYear) -> Table:
 
 
 def _months(listed: Table, period: Period, how: str) -> Table:
-    """Parts of listed months per stretch and month of the period, with no cost yet."""
+    """Parts of listed months of each stretch in the period, by age band, with no cost yet."""
+    t = _firsts(listed, period) if how == "snapshot" else _days(listed, period)
+    return t.select("person", "centre", "band", "parts", ore=_whole(0), rows=_whole(0))
+
+
+def _firsts(listed: Table, period: Period) -> Table:
+    """A month for every 1st: counted from where the stretch and the band begin to where one of them ends."""
+    import ibis
+
+    def number(day: Column) -> Column:
+        return day.year() * 12 + day.month()
+
+    def next_first(day: Column) -> Column:
+        return number(day) + (day.day() > 1).ifelse(1, 0)
+
+    low, high = (day.year * 12 + day.month for day in (period.start, period.end))
+    t = listed.select("person", "centre", born=number(listed.birth_month),
+                      low=ibis.greatest(next_first(listed.start), low), high=ibis.least(next_first(listed.end), high))
+    t = t.filter(t.low < t.high)
+    t = t.mutate(band=((t.low - t.born) // BAND_MONTHS).cast("int32"))
+    found = []
+    for later in range(-(-period.n_months // BAND_MONTHS) + 1):
+        band = t.band + later
+        begins = t.born + band * BAND_MONTHS
+        firsts = ibis.least(t.high, begins + BAND_MONTHS) - ibis.greatest(t.low, begins)
+        found.append(t.filter(firsts > 0).select(
+            "person", "centre", band=ibis.least(band, len(BAND_FROM) - 1).cast("int32"),
+            parts=firsts.cast("int64") * MONTH_PARTS))
+    return ibis.union(*found)
+
+
+def _days(listed: Table, period: Period) -> Table:
+    """Listed days ÷ days of the month, for every month of the period."""
     import ibis
 
     frame = pd.DataFrame({"month": period.months, "following": [add_months(m, 1) for m in period.months]})
     frame["parts_per_day"] = [MONTH_PARTS // (b - a).days for a, b in zip(frame.month, frame.following, strict=True)]
     t = listed.cross_join(ibis.memtable(frame, schema={"month": "date", "following": "date", "parts_per_day": "int64"}))
-    if how == "snapshot":
-        t = t.filter(t.start <= t.month, t.month < t.end)
-        parts: Any = _whole(MONTH_PARTS)
-    else:
-        t = t.filter(t.start < t.following, t.month < t.end)
-        days = ibis.least(t.end, t.following).delta(ibis.greatest(t.start, t.month), unit="day")
-        parts = days * t.parts_per_day
-    return t.select("person", "centre", band=_band(t.month, t.birth_month), parts=parts, ore=_whole(0),
-                    rows=_whole(0))
+    t = t.filter(t.start < t.following, t.month < t.end)
+    days = ibis.least(t.end, t.following).delta(ibis.greatest(t.start, t.month), unit="day")
+    return t.select("person", "centre", band=_band(t.month, t.birth_month), parts=days * t.parts_per_day)
 
 
 def _base_rows(half_year: HalfYear, period: Period, cost_base: str, months: str) -> Table:
@@ -296,22 +331,19 @@ def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period
     cost is what the look-back's base drugs came to in the cost base; None where the look-back does not end before the
     period begins.
     """
-    n = _persons(half_year)
-    bought = half_year.flags_read.get(("bought", lookback, cost_base))
-    if bought is None:
-        bought = half_year.flags_read["bought", lookback, cost_base] = arrays(_bought(half_year, lookback, cost_base))
-    stay = arrays(_stay(listed, lookback, period.before(HISTORY_MONTHS)))
+    n, year = _persons(half_year), period.before(HISTORY_MONTHS)
+    stay = arrays(_stay(listed, lookback, year))
 
     def of_all(table: dict[str, np.ndarray], column: str) -> np.ndarray:
         found = np.zeros(n, dtype=np.int64)
         found[table["person"]] = table[column]
         return found
 
+    bought = arrays(_bought(half_year, lookback, cost_base))
     listed_days = of_all(stay, "lookback_days")
     with np.errstate(divide="ignore", invalid="ignore"):
         per_day = np.where(listed_days > 0, of_all(bought, "ore") / 100 / listed_days, np.nan)
     days_a_month = (lookback.end - lookback.start).days / lookback.n_months
-    year = period.before(HISTORY_MONTHS)
     return {
         f"drugs:{MANY_DRUGS}+": of_all(bought, "drugs") >= MANY_DRUGS,
         "dose_dispensed:yes": of_all(bought, "dosed") > 0,
@@ -350,19 +382,19 @@ def _stay(listed: Table, lookback: Period, year: Period) -> Table:
 
 
 def _flags(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet, rule: Rule) -> np.ndarray:
-    """Flags: bool, shape (persons in the order of their number, ``conditions.names``).
+    """Flags as bits, uint8, shape (persons in the order of their number, ⌈conditions/8⌉), see :class:`PackedFlags`.
 
     They are read once and then fixed: periods of one half-year share them.
     """
     if (window, conditions, rule) in half_year.flags_read:
         return half_year.flags_read[window, conditions, rule]
     held = arrays(_held(half_year, window, conditions, rule))
-    column = _columns(conditions)[held["condition"]]
-    reported = column >= 0
-    flags = np.zeros((_persons(half_year), len(conditions.names)), dtype=bool)
-    flags[held["person"][reported], column[reported]] = True
-    half_year.flags_read[window, conditions, rule] = flags
-    return flags
+    bits = np.zeros((_persons(half_year), -(-len(conditions.names) // 8)), dtype=np.uint8)
+    for number, c in enumerate(_columns(conditions)):
+        if c >= 0:  # one condition at a time: a person then stands there once
+            bits[held["person"][held["condition"] == number], c // 8] |= np.uint8(128 >> c % 8)
+    half_year.flags_read[window, conditions, rule] = bits
+    return bits
 
 
 def _columns(conditions: ConditionSet) -> np.ndarray:
@@ -535,7 +567,7 @@ def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: Condi
         ``person_id`` (sorted) and one bool column per reported condition, named as the condition is.
     """
     persons = _frame(half_year.persons.order_by("person").select("person_id"))
-    held = _flags(half_year, window, conditions, rule)
+    held = PackedFlags({rule: _flags(half_year, window, conditions, rule)}, len(conditions.names))[rule]
     return pd.concat([persons, pd.DataFrame(held, columns=list(conditions.names))], axis=1)
 
 
