@@ -168,10 +168,9 @@ class Board:
 
     def held(self, terms: Terms) -> list[np.ndarray]:
         """Flags of the board's persons without play, (n, C) per half-year of :meth:`Region.life`."""
-        key = terms.design.model_dump_json(), terms.conditions.names
-        if key not in self._held:
-            self._held[key] = self.flags(terms, self.rows, len(self))
-        return self._held[key]
+        if terms.read_as not in self._held:
+            self._held[terms.read_as] = self.flags(terms, self.rows, len(self))
+        return self._held[terms.read_as]
 
     def flags(self, terms: Terms, rows: Purchases, persons: int) -> list[np.ndarray]:
         """Flags by other rows of persons 0..m−1, (m, C) per half-year of :meth:`Region.life`."""

@@ -70,11 +70,19 @@ def frontier(terms: Sequence[Terms], gains: pd.DataFrame, prescribing: Sequence[
         table[f"{kind}robustness"] = [robustness(w, reference) for w in table[f"worst_{kind}gain"]]
     table["fit_kept"] = [_kept(loss[t.design.name], *(u.rmse_to_ideal if known else 1 - u.r2
                                                       for u in like[t.design.pool_threshold])) for t in terms]
-    table["dominated"] = dominated(loss.to_numpy(), table["worst_gain"].to_numpy())
-    fits = ~table["dominated"] & (table["fit_kept"] >= 1 - MAY_LOSE) & (table["model"] == "chronic_defended")
+    return by_rule(table.reset_index())
+
+
+def by_rule(table: pd.DataFrame, may_lose: float = MAY_LOSE) -> pd.DataFrame:
+    """The table with what :data:`RULE` says of each design: ``dominated`` and ``recommended``.
+
+    Needs the columns model, r2, rmse_to_ideal, worst_gain, robustness and fit_kept of :func:`frontier`.
+    """
+    loss = table["rmse_to_ideal"] if table["rmse_to_ideal"].notna().all() else 1 - table["r2"]
+    table = table.assign(dominated=dominated(loss.to_numpy(), table["worst_gain"].to_numpy()))
+    fits = ~table["dominated"] & (table["fit_kept"] >= 1 - may_lose) & (table["model"] == "chronic_defended")
     best = table[fits].sort_values(["robustness", "fit_kept"], ascending=False).index[:1]
-    table["recommended"] = table.index.isin(best)
-    return table.reset_index()
+    return table.assign(recommended=table.index.isin(best))
 
 
 def _kept(loss: float, today: float, proposal: float) -> float:

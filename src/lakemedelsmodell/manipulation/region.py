@@ -5,10 +5,11 @@ Amounts are fitted on the half-year before and frozen; play never moves them (re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from lakemedelsmodell.data.purchases import (
     read_purchases,
 )
 from lakemedelsmodell.data.tables import HalfYear, default_period
+from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Plan, Settings, make_plan
 from lakemedelsmodell.manipulation.designs import Design
 from lakemedelsmodell.measures.fit import fit_measures
@@ -105,10 +107,19 @@ class Terms:
         """SEK per listed month before φ of flags, shape (n, C) → (n,)."""
         return paid_columns(held, self.add_ons, self.design.cap) @ self.add_ons
 
+    @cached_property
+    def read_as(self) -> Hashable:
+        """What flags depend on: equal for designs that differ in pay alone."""
+        return _read_as(self.design, self.conditions)
+
     def amount(self, name: str) -> float:
         """Add-on of a condition, SEK per listed month before φ; 0 for one that is not reported."""
         names = self.conditions.names
         return float(self.add_ons[names.index(name)]) if name in names else 0.0
+
+
+def _read_as(design: Design, conditions: ConditionSet) -> Hashable:
+    return conditions.conditions, design.rule, design.lookback_months, design.run_off, design.rolling
 
 
 def paid_columns(held: np.ndarray, add_ons: np.ndarray, cap: int | None) -> np.ndarray:
@@ -121,6 +132,55 @@ def paid_columns(held: np.ndarray, add_ons: np.ndarray, cap: int | None) -> np.n
     paid = np.empty_like(ordered)
     paid[:, order] = ordered
     return paid
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a list of conditions finds of everybody under a rule: the same for designs that differ in pay alone.
+
+    Attributes
+    ----------
+    conditions, index
+    held : (bool or float32, shape (n, C)) twice
+        Of the rows of either cohort: whether each reported condition is held, or the share that is paid.
+    columns : float64, shape (K, 42 + C)
+        Months by cell and flagged months of each centre in the paid half-year.
+    sums : pool threshold → X'WX and X'Wy of the fit half-year, once they have been asked for
+    """
+
+    conditions: ConditionSet
+    index: CodeIndex
+    held: tuple[np.ndarray, np.ndarray]
+    columns: np.ndarray
+    sums: dict[float | None, NormalEquations] = field(default_factory=dict)
+
+    @cached_property
+    def _profiles(self) -> tuple[tuple[np.ndarray, np.ndarray], ...] | None:
+        """The different rows of ``held`` and which each row is; None for shares, and for more conditions than bits."""
+        C = self.held[0].shape[1]
+        if self.held[0].dtype != bool or not 0 < C <= 64:
+            return None
+        found = []
+        for held in self.held:
+            bits = np.zeros((len(held), 8), dtype=np.uint8)
+            bits[:, :-(-C // 8)] = np.packbits(held, axis=1)
+            _, first, of = np.unique(bits.view(np.uint64)[:, 0], return_index=True, return_inverse=True)
+            found.append((held[first], of))
+        return tuple(found)
+
+    def paid(self, h: int, add_ons: np.ndarray, cap: int | None) -> np.ndarray:
+        """:func:`paid_columns` of cohort ``h``, float64, shape (n, C)."""
+        if self._profiles is None or cap is None:
+            return paid_columns(self.held[h], add_ons, cap)
+        profiles, of = self._profiles[h]
+        return paid_columns(profiles, add_ons, cap)[of]
+
+    def pays(self, h: int, add_ons: np.ndarray, cap: int | None) -> np.ndarray:
+        """SEK per listed month before φ of add-ons in whole kronor, for each row of cohort ``h``, shape (n,)."""
+        if self._profiles is None:
+            return np.asarray(paid_columns(self.held[h], add_ons, cap) @ add_ons)
+        profiles, of = self._profiles[h]  # sums of whole kronor are exact in any order
+        return np.asarray((paid_columns(profiles, add_ons, cap) @ add_ons)[of])
 
 
 @dataclass(eq=False)
@@ -145,6 +205,7 @@ class Region:
     cohorts: tuple[Cohort, Cohort]
     style: np.ndarray | None = None
     gross_cost: bool = False
+    _lock: Any = field(default_factory=Lock, repr=False)
 
     @classmethod
     def of(cls, half_year: HalfYear, settings: Settings = Settings(), style: np.ndarray | None = None,
@@ -219,21 +280,49 @@ class Region:
     def marks(self, conditions: ConditionSet, index: CodeIndex) -> Marks:
         """Everybody's marks; found once for designs that count the same codes."""
         key = tuple((c.name, c.include, c.exclude) for c in conditions.conditions)
-        if key not in self._marks:
-            self._marks[key] = monthly_marks(self._rows, index, len(conditions.conditions))
-        return self._marks[key]
+        with self._lock:
+            if key not in self._marks:
+                self._marks[key] = monthly_marks(self._rows, index, len(conditions.conditions))
+            return self._marks[key]
 
     @cached_property
     def _guesses(self) -> dict[float | None, tuple[float, np.ndarray]]:
         """Pool threshold → the best prediction met so far of the cost below it: its R², SEK per listed month."""
         return {}
 
+    @cached_property
+    def _floors(self) -> dict[float | None, tuple[float, float]]:
+        return {}
+
     def noise_floor(self, threshold: float | None = None) -> float:
         """F of the paid half-year, SEK per listed month, with cost above the threshold pooled; by the best predictor
         among the designs fitted so far."""
-        paid = self.cohorts[1]
-        cost = paid.cost if threshold is None else paid.cost - pooled_cost(paid, threshold)
-        return noise_floor(replace(paid, cost=cost), self._guesses[threshold][1], self.alpha, permutations=2).floor
+        r2, guess = self._guesses[threshold]
+        if self._floors.get(threshold, (np.nan, 0.0))[0] != r2:
+            paid = replace(self.cohorts[1], cost=self.cohorts[1].cost - self._excess(1, threshold))
+            self._floors[threshold] = r2, noise_floor(paid, guess, self.alpha, permutations=0).floor
+        return self._floors[threshold][1]
+
+    @cached_property
+    def _costs_to_fit(self) -> dict[float | None, np.ndarray]:
+        return {}
+
+    def _cost_to_fit(self, threshold: float | None) -> np.ndarray:
+        if threshold not in self._costs_to_fit:
+            self._costs_to_fit[threshold] = cost_to_fit(self.cohorts[0], threshold)
+        return self._costs_to_fit[threshold]
+
+    @cached_property
+    def _pooled(self) -> dict[tuple[int, float | None], np.ndarray]:
+        return {}
+
+    def _excess(self, h: int, threshold: float | None) -> np.ndarray:
+        """SEK of each row of a cohort that a pool pays, shape (n,); 0 without one."""
+        if (h, threshold) not in self._pooled:
+            cohort = self.cohorts[h]
+            self._pooled[h, threshold] = (np.zeros(len(cohort.person)) if threshold is None
+                                          else pooled_cost(cohort, threshold))
+        return self._pooled[h, threshold]
 
     def bundle(self, conditions: ConditionSet, name: str) -> Bundle | None:
         """The cheapest way for a centre to qualify somebody for a condition; None where no code will do."""
@@ -256,8 +345,18 @@ class Region:
             rows = rows.with_rows(self.packs(person, bundle.code, first + day, packs))
         return rows
 
+    @cached_property
+    def _months_paid(self) -> dict[Hashable, float]:
+        return {}
+
     def months_paid(self, terms: Terms, name: str, bundle: Bundle) -> float:
         """For how many months the flag of a bundle pays in full, by the rule itself."""
+        key = terms.read_as, name, bundle.code, bundle.days, bundle.packs
+        if key not in self._months_paid:
+            self._months_paid[key] = self._pays_for(terms, name, bundle)
+        return self._months_paid[key]
+
+    def _pays_for(self, terms: Terms, name: str, bundle: Bundle) -> float:
         marks = monthly_marks(self.bought(np.zeros(1, dtype=np.int64), bundle), terms.index,
                               len(terms.conditions.conditions))
         column = terms.conditions.names.index(name)
@@ -266,13 +365,48 @@ class Region:
 
     # Fitting
 
-    def terms(self, design: Design) -> Terms:
+    def read(self, design: Design, dropped: frozenset[str] = frozenset()) -> Reading:
+        """Everybody's flags as the design reads them. Raises UserError where it names conditions that are not there."""
+        conditions = design.conditions_of(self.listed, self.codes, dropped)
+        index = CodeIndex.of(conditions, self.codes)
+        if conditions.names:
+            marks = self.marks(conditions, index)
+            held = tuple(self.held(design, conditions, marks, self.persons, start)[cohort.person]
+                         for start, cohort in zip(self.starts, self.cohorts, strict=True))
+        else:
+            held = tuple(np.zeros((len(cohort.person), 0), dtype=bool) for cohort in self.cohorts)
+        return Reading(conditions, index, (held[0], held[1]), _columns(self.cohorts[1], held[1]))
+
+    def all_terms(self, designs: Sequence[Design], workers: int = 1) -> Iterator[tuple[int, Terms | UserError]]:
+        """:meth:`terms` of each design by its place, as they are done: flags are read once for designs that read alike.
+        """
+        from joblib import Parallel, delayed
+
+        alike: dict[Hashable, list[int]] = {}
+        for i, design in enumerate(designs):
+            try:
+                key = _read_as(design, design.conditions_of(self.listed, self.codes))
+            except UserError as error:
+                yield i, error
+            else:
+                alike.setdefault(key, []).append(i)
+
+        def fitted(places: list[int]) -> list[tuple[int, Terms | UserError]]:
+            reading = self.read(designs[places[0]])
+            return [(i, self.terms(designs[i], reading)) for i in places]
+
+        threads = Parallel(n_jobs=workers, backend="threading", return_as="generator")
+        for done in threads(delayed(fitted)(places) for places in sorted(alike.values(), key=len, reverse=True)):
+            yield from done
+
+    def terms(self, design: Design, reading: Reading | None = None) -> Terms:
         """Fit the design's amounts and pay the region by them.
 
         What groups may bring at most depends on φ, and what is left takes over the cost of groups that are dropped or
-        cut: so the fit is repeated until all keep to it.
+        cut: so the fit is repeated until all keep to it. ``reading``: of a design that reads alike.
         """
-        found = self._fitted(design)
+        reading = reading or self.read(design)
+        found = self._fitted(design, reading)
         if design.max_return is None:
             return found
         for _ in range(MAX_ROUNDS):
@@ -280,9 +414,10 @@ class Region:
             if not over:
                 break
             if design.over_max == "drop":
-                found = self._fitted(design, dropped=frozenset(found.dropped) | over)
+                dropped = frozenset(found.dropped) | over
+                found = self._fitted(design, self.read(design, dropped), dropped=dropped)
             else:
-                found = self._fitted(design, most=self._most(found))
+                found = self._fitted(design, reading, most=self._most(found))
         return found
 
     def _most(self, terms: Terms) -> dict[str, float]:
@@ -335,35 +470,26 @@ class Region:
         marks = self.marks(terms.conditions, terms.index)
         return self.held(terms.design, terms.conditions, marks, self.persons, self.starts[1])
 
-    def _fitted(self, design: Design, dropped: frozenset[str] = frozenset(), most: Mapping[str, float] | None = None
-                ) -> Terms:
-        conditions = design.conditions_of(self.listed, self.codes, dropped)
-        index = CodeIndex.of(conditions, self.codes)
-        names = conditions.names
-        if names:
-            marks = self.marks(conditions, index)
-            held = tuple(self.held(design, conditions, marks, self.persons, start) for start in self.starts)
-        else:
-            held = (np.zeros((self.persons, 0), dtype=bool),) * 2
-        fitted = self.cohorts[0]
+    def _fitted(self, design: Design, reading: Reading, dropped: frozenset[str] = frozenset(),
+                most: Mapping[str, float] | None = None) -> Terms:
+        names, fitted, threshold = reading.conditions.names, self.cohorts[0], design.pool_threshold
         upper = np.array([(most or {}).get(name, np.inf) for name in names]) / self.alpha
-        cost = cost_to_fit(fitted, design.pool_threshold)
-        sums = normal_equations(fitted.cell, held[0][fitted.person], fitted.exposure, cost)
-        cells, add_ons = _fit(sums, held[0][fitted.person], fitted, cost, design.cap, upper)
+        cost = self._cost_to_fit(threshold)
+        if threshold not in reading.sums:
+            reading.sums[threshold] = normal_equations(fitted.cell, reading.held[0], fitted.exposure, cost)
+        cells, add_ons = _fit(reading, fitted, cost, threshold, design.cap, upper)
         cells = borrow_empty_cells(cells.reshape(len(facts.BAND_FROM), 2)).reshape(-1)
-        return self._settled(design, conditions, index, np.rint(np.nan_to_num(self.alpha * cells)),
-                             np.rint(self.alpha * add_ons), held, dropped, sums)
+        return self._settled(design, reading, np.rint(np.nan_to_num(self.alpha * cells)),
+                             np.rint(self.alpha * add_ons), dropped)
 
-    def _settled(self, design: Design, conditions: ConditionSet, index: CodeIndex, cells: np.ndarray,
-                 add_ons: np.ndarray, held: tuple[np.ndarray, ...], dropped: frozenset[str],
-                 sums: NormalEquations) -> Terms:
+    def _settled(self, design: Design, reading: Reading, cells: np.ndarray, add_ons: np.ndarray,
+                 dropped: frozenset[str]) -> Terms:
         phi, unscaled, pools, budgets = [], [], [], []
-        for cohort, flags in zip(self.cohorts, held, strict=True):
-            per_month = cells[cohort.cell] + paid_columns(flags[cohort.person], add_ons, design.cap) @ add_ons
+        threshold = design.pool_threshold
+        for h, cohort in enumerate(self.cohorts):
+            per_month = cells[cohort.cell] + reading.pays(h, add_ons, design.cap)
             pays = np.bincount(cohort.centre, cohort.exposure * per_month, cohort.n_centres)
-            excess = None if design.pool_threshold is None else pooled_cost(cohort, design.pool_threshold)
-            pool = self.alpha * (np.zeros(cohort.n_centres) if excess is None
-                                 else np.bincount(cohort.centre, excess, cohort.n_centres))
+            pool = self.alpha * np.bincount(cohort.centre, self._excess(h, threshold), cohort.n_centres)
             budget = self.alpha * float(cohort.cost.sum())
             phi.append((budget - float(pool.sum())) / float(pays.sum()))
             unscaled.append(pays)
@@ -377,25 +503,25 @@ class Region:
         rmse = np.nan
         if self.style is not None:
             rmse = float(np.sqrt(np.nanmean((net - ideal_net(self.style, months, self.alpha)) ** 2)))
-        brings = per_month / self.alpha + (0.0 if excess is None else excess / paid.exposure)
+        brings = per_month / self.alpha + (0.0 if threshold is None else self._excess(1, threshold) / paid.exposure)
         r2 = fit_measures(paid.cost, brings, paid.exposure).r2
-        threshold = design.pool_threshold
-        if threshold not in self._guesses or r2 > self._guesses[threshold][0]:
-            self._guesses[threshold] = r2, per_month / self.alpha * phi[1]
-        return Terms(design, conditions, index, cells, add_ons, tuple(phi), tuple(unscaled), tuple(pools),
-                     tuple(budgets), net, r2=r2, sd=float(np.nanstd(net, ddof=1)), rmse_to_ideal=rmse,
-                     dropped=tuple(sorted(dropped)), sums=sums, columns=_columns(paid, held[1]))
+        with self._lock:
+            if threshold not in self._guesses or r2 > self._guesses[threshold][0]:
+                self._guesses[threshold] = r2, per_month / self.alpha * phi[1]
+        return Terms(design, reading.conditions, reading.index, cells, add_ons, tuple(phi), tuple(unscaled),
+                     tuple(pools), tuple(budgets), net, r2=r2, sd=float(np.nanstd(net, ddof=1)), rmse_to_ideal=rmse,
+                     dropped=tuple(sorted(dropped)), sums=reading.sums[threshold], columns=reading.columns)
 
 
 def _columns(cohort: Cohort, held: np.ndarray) -> np.ndarray:
     """Months by cell and flagged months per centre, (K, 42 + C)."""
     K, months = cohort.n_centres, cohort.exposure
     cells = np.bincount(cohort.centre * np.int64(facts.N_CELLS) + cohort.cell, months, K * facts.N_CELLS)
-    flagged = [np.bincount(cohort.centre, months * held[cohort.person, c], K) for c in range(held.shape[1])]
+    flagged = [np.bincount(cohort.centre, months * of, K) for of in held.T]
     return np.column_stack([cells.reshape(K, -1), *flagged])
 
 
-def _fit(sums: NormalEquations, held: np.ndarray, fitted: Cohort, cost: np.ndarray, cap: int | None,
+def _fit(reading: Reading, fitted: Cohort, cost: np.ndarray, threshold: float | None, cap: int | None,
          upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cost per listed month by cell, nan where nobody is listed, and add-ons between 0 and ``upper``.
 
@@ -405,10 +531,11 @@ def _fit(sums: NormalEquations, held: np.ndarray, fitted: Cohort, cost: np.ndarr
         laid = normal_equations(fitted.cell, columns, fitted.exposure, cost)
         return bounded(laid.xtx[0], laid.xty[0], upper)
 
+    sums = reading.sums[threshold]
     cells, add_ons = bounded(sums.xtx[0], sums.xty[0], upper)
     for _ in range(MAX_ROUNDS if cap is not None else 0):
         order = np.argsort(-add_ons, kind="stable")
-        cells, add_ons = solved(paid_columns(held, add_ons, cap))
+        cells, add_ons = solved(reading.paid(0, add_ons, cap))
         if np.array_equal(order, np.argsort(-add_ons, kind="stable")):
             break
     return cells, add_ons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -171,22 +171,32 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
 
     Raises UserError for efforts that are no shares or a period the data cannot serve.
     """
-    from joblib import Parallel, delayed
+    from threadpoolctl import threadpool_limits
 
     if bad := [e for e in efforts if not 0 <= e <= 1]:
         raise UserError(f"An effort of {bad[0]:g} is no share of those eligible. Give numbers from 0 to 1.")
-    efforts = sorted({0.0, EFFORT, *efforts})
+    with threadpool_limits(1, "blas"):  # threads are for strategies; and sums are the same whatever there are
+        return _manipulated(half_year, settings, designs or read_designs(), strategies,
+                            sorted({0.0, EFFORT, *efforts}), style, workers, progress)
+
+
+def _manipulated(half_year: HalfYear, settings: Settings, designs: Sequence[Design], strategies: Sequence[Strategy],
+                 efforts: Sequence[float], style: Mapping[str, float] | None, workers: int,
+                 progress: Callable[[str], Any]) -> Manipulation:
+    from joblib import Parallel, delayed
+
     region = Region.of(half_year, settings, progress=progress)
     if style is not None:
         region.style = _style_of_centres(region, style)
-    terms: list[Terms] = []
+    found: dict[int, Terms] = {}
     left_out: dict[str, str] = {}
-    for design in designs or read_designs():
-        progress(f"setting the amounts of {design.name}")
-        try:
-            terms.append(region.terms(design))
-        except UserError as error:
-            left_out[design.name] = str(error)
+    for i, done in region.all_terms(designs, workers):
+        progress(f"setting the amounts of design {len(found) + len(left_out) + 1} of {len(designs)}")
+        if isinstance(done, Terms):
+            found[i] = done
+        else:
+            left_out[designs[i].name] = str(done)
+    terms = [found[i] for i in sorted(found)]
     floor = region.noise_floor()
     progress("reading the players' purchases")
     board = Board(region, seed=settings.seed)
@@ -216,12 +226,18 @@ def manipulate(half_year: HalfYear, settings: Settings = Settings(), *, designs:
         "strategies": [{"number": s.number, "name": s.name, "says": s.says, "closed_form": s.closed_form}
                        for s in strategies],
     }
-    like = {pool: (region.terms(Design(name=TODAY, conditions=False, pool_threshold=pool)),
-                   region.terms(Design(name=PROPOSAL, pool_threshold=pool)))
-            for pool in dict.fromkeys(t.design.pool_threshold for t in terms)}
+    like = _like(region, dict.fromkeys(t.design.pool_threshold for t in terms))
     table = frontier(terms, played, [s.name for s in strategies if isinstance(s, OnRows)], like)
     progress("what a flag costs to trigger")
     return Manipulation(played, table, floor, told, left_out, _incentives(region, terms))
+
+
+def _like(region: Region, pools: Iterable[float | None]) -> dict[float | None, tuple[Terms, Terms]]:
+    """Today and the proposal with each pool: what the fit of designs with that pool is held against."""
+    today, proposal = Design(name=TODAY, conditions=False), Design(name=PROPOSAL)
+    read = region.read(today), region.read(proposal)
+    return {pool: (region.terms(today.model_copy(update={"pool_threshold": pool}), read[0]),
+                   region.terms(proposal.model_copy(update={"pool_threshold": pool}), read[1])) for pool in pools}
 
 
 def _incentives(region: Region, terms: Sequence[Terms]) -> Incentives | None:
