@@ -24,6 +24,7 @@ KINDS = ("Vårdcentralen", "Läkargruppen", "Hälsocentralen", "Husläkarna i")
 NASTY = "<script>alert('å')</script> & $Söner$"
 
 # name, svenska, English, theme, ATC, persons, add-on, add-on under the strict rule, price of the cheapest pack
+CONTENT_HASH = "9f2c4be7a1d35586" * 4
 CONDITIONS = [
     ("diabetes_insulin", "Diabetes – insulin", "Diabetes – insulin", "diabetes", ["A10A"], 30570, 262, 270, 310),
     (
@@ -344,7 +345,7 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
             else None,
             "seed": 20260101 if kind == "simulation" else None,
             "scale": (0.05 if verdict == "undecided" else 1.0) if kind == "simulation" else None,
-            "content_hash": "9f2c4be7a1d35586" * 4,
+            "content_hash": CONTENT_HASH,
         },
         "period": None
         if cohort or nulls
@@ -407,6 +408,7 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
         "models": {
             m: {
                 "role": m,
+                "payable": True,
                 "phi": None if nulls else 1.0 + 0.01 * i,
                 "unscaled": None
                 if nulls
@@ -588,7 +590,8 @@ def decide(results: dict[str, Any], kind: str, verdict: str) -> None:
         {"name": "pass_through", "says": "style", "number": None if kind == "files" else -0.02, "threshold": -0.05,
          "holds": holds, "detail": ""},
         {"name": "groups", "says": "groups", "number": 4.0 if holds else 12.5, "threshold": 10.0, "holds": holds,
-         "detail": "condition:doak from its need" if cohort or verdict == "for" else "drugs:5+ from its cost"},
+         "detail": "", **({"group": "condition:doak", "further_from": "need"} if cohort or verdict == "for" else
+                          {"group": "drugs:5+", "further_from": "cost"})},
         {"name": "manipulation", "says": "play", "number": None, "threshold": None, "holds": True if holds else None,
          "detail": ""},
         {"name": "own", "says": "a clause of one's own", "number": 1.0, "threshold": 2.0, "holds": holds,
@@ -608,15 +611,22 @@ def decide(results: dict[str, Any], kind: str, verdict: str) -> None:
     results["warning_kinds"].append(
         {"kind": "negative_amounts", "values": {"model": "chronic", "cells": 7, "of": 42, "lowest": "−9"}})
     results["credibility"] = [
-        {"condition": c[0], "persons": c[5] if c[5] > 4 else None, "add_on": c[6] / 0.7 if c[5] > 4 else None,
-         "standard_error": 9000 / c[5] if c[5] > 4 else None, "thin": c[5] < 5000} for c in CONDITIONS]
+        {"condition": c[0], "persons": c[5] if c[5] > 4 else None, "thin": c[5] < 5000} for c in CONDITIONS]
+    results["amount_intervals"] = {"chronic": [
+        *({"kind": "condition", "name": c[0], "sex": None, "age_from": None, "sek_per_month": c[6],
+           "ci_low": c[6] - 6300 / c[5], "ci_high": c[6] + 6300 / c[5]} for c in CONDITIONS if c[5] > 4),
+        {"kind": "age_sex", "name": "60-64", "sex": "K", "age_from": 60, "sek_per_month": 1.0, "ci_low": -2.0,
+         "ci_high": 4.0},
+        {"kind": "age_sex", "name": ">100", "sex": "K", "age_from": 100, "sek_per_month": 1.0, "ci_low": None,
+         "ci_high": None}]}
     chronic["funnel"] = {"target": 0.0, "over_dispersion": 1.1, "tau2": 2.0, "outside": 1}
     chronic["redistribution"] = {
         "against": "age_sex", "sek": 21.5e6, "share_of_budget": 0.034, "gaining": 77, "losing": 103,
         "changing_sign": 31, "largest_loss": -14.2, "largest_gain": 16.9,
         "by_kind_of_centre": [
             {"group": g, "centres": 30, "gaining": 12, "change_sek": x * 1e6, "change_sek_per_listed_month": x}
-            for g, x in (("operator:public", 1.5), ("operator:private", -1.5), ("rural:yes", -0.25))],
+            for g, x in (("operator:public", 1.5), ("operator:private", -1.5),
+                         ("rural:yes", 0.25 if holds else -0.25))],
         "by_group_of_persons": [
             {"group": g, "persons": p, "change_sek": x * 1e6, "change_sek_per_listed_month": x}
             for g, p, x in (("conditions:0", 951387, -28.0), ("conditions:2", 99000, 10.0),
@@ -640,7 +650,8 @@ def played() -> dict[str, Any]:
     designs = {"today": (0.0, 6.0, 2.2), "proposal": (1.0, 4.5, 44.2), "list_rules": (1.1, 4.4, 26.5),
                "run_off": (1.05, 4.6, 17.0), "own_design": (0.9, 4.7, 30.0)}
     return {
-        "schema": 1, "players": 18, "centres": 180, "players_persons": 140_000, "noise_floor": 1.25,
+        "schema": 1, "content_hash": CONTENT_HASH, "players": 18, "centres": 180, "players_persons": 140_000,
+        "noise_floor": 1.25,
         "recommended": "run_off", "assumed": ["Work costs nothing."],
         "frontier": [{"design": name, "r2": 0.4, "rmse_to_ideal": rmse, "worst_gain": gain, "worst_strategy": "stack",
                       "fit_kept": kept, "robustness": 1 - gain / 44.2, "dominated": name in ("proposal", "own_design"),

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fake_run import CONDITIONS, NASTY, make
+from fake_run import CONDITIONS, NASTY, make, played
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import WARNINGS
 from lakemedelsmodell.manipulation.designs import read_designs
@@ -78,13 +78,13 @@ class Reader(HTMLParser):
             self.text.append(data)
 
 
-def shipped_worlds(flips: bool = True) -> tuple[pd.DataFrame, GridResult]:
-    """Two worlds and a grid of two dimensions, in the form of those that ship."""
+def shipped_worlds(flips: bool = True, alike: bool = False) -> tuple[pd.DataFrame, GridResult]:
+    """Three worlds, ``alike`` if the rule says the same of them, and a grid of two dimensions, as those that ship."""
     clauses = ("spread.chronic", "spread.chronic_pool", "pass_through", "groups", "manipulation")
     verdicts = pd.DataFrame([
         {"world": world, "title_sv": f"{world} på svenska", "title_en": f"{world} in English", "scale": 0.1, "seed": 1,
-         "replicates": draws, "rule": "2026-11", "decision": decision, "clause": clause, "number": number,
-         "holds": holds if clause in clauses[:1] else None}
+         "replicates": draws, "rule": "2026-11", "decision": "against" if alike else decision,
+         "clause": clause, "number": number, "holds": holds if clause in clauses[:1] else None}
         for world, draws, decision, number, holds in (
             ("plain", 16, "for", -0.2, True), ("gaming", 8, "against", 0.1, False), ("dull", 8, "undecided", 0.0, None))
         for clause in clauses])
@@ -98,6 +98,7 @@ def shipped_worlds(flips: bool = True) -> tuple[pd.DataFrame, GridResult]:
     for measure in MEASURES:
         table[measure] = table.get(measure, -1.0)
         table[f"{measure}_mcse"] = 0.1
+        table[f"{measure}_negative"] = 0.5
     return verdicts, GridResult(Grid(world="skane_2026h1", points=0, dimension=dimensions), table)
 
 
@@ -247,7 +248,7 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     rows = [r.replace("2026-01-01", "") for r in rows if ",condition," not in r]
     (bare / "amounts.csv").write_text("".join([*rows, "chronic,age_sex,00-04,K,0,4,-8,,\n"]), encoding="utf-8")
     for name, folder in odd.items():
-        monkeypatch.setattr(worlds, "packaged", partial(shipped_worlds, name != "january"))
+        monkeypatch.setattr(worlds, "packaged", partial(shipped_worlds, name != "january", name == "january"))
         page = Page(read_run(folder), "sv")
         page.head()["scroll"](caption=""), page.answer(), page.sections()
         used |= page.text.used
@@ -611,16 +612,44 @@ def test_each_goal_tells_what_it_does_not_tell(pages: dict[tuple[str, str], str]
 def test_play_is_shown_where_it_lies_and_asked_for_where_not(pages: dict[tuple[str, str], str]) -> None:
     assert row(pages["for", "en"], "table-frontier", "Run-off")[1:2] == ["17.0"]
     assert row(pages["for", "en"], "table-strategies", "More markers for those who have some") == [
-        "+2.20", "+44.20", "+17.00"]
+        "+2.2", "+44.2", "+17.0"]
+    assert row(pages["for", "en"], "table-beaten", "Own design")[-1] == "beaten"
+    assert "Designs that another beats (1)" in plain(pages["for", "en"])
     assert "Manipulation has not been played on these data." in plain(pages["against", "en"])
+
+
+def test_play_beside_a_run_settles_its_clause_and_other_play_is_left_alone(tmp_path: Path) -> None:
+    folder, beside = make(tmp_path / "run", "files", "against", 5), tmp_path / "played"
+    run = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    clauses = [c | ({"holds": False, "number": 17.0} if c["name"] == "manipulation" else {})
+               for c in run["verdict"]["clauses"]]
+    for place in (beside, folder.with_name(f"{folder.name}_manipulated")):
+        place.mkdir()
+        (place / "manipulation.json").write_text(json.dumps(played()), encoding="utf-8")
+        (place / "verdict.json").write_text(json.dumps(run["verdict"] | {"clauses": clauses}), encoding="utf-8")
+
+    name = ("No other design beats the stricter one both in fit and in resistance to manipulation "
+            "(largest gain, SEK per listed month)")
+    for found in (render_report(folder, "en"), render_report(folder, "en", beside)):
+        assert [plain(cell) for cell in row(found, "table-verdict", name)[:2]] == ["Fails", "17.00"]
+        assert 'id="frontier"' in found
+
+    for place in (beside, folder.with_name(f"{folder.name}_manipulated")):
+        (place / "manipulation.json").write_text(json.dumps(played() | {"content_hash": "other"}), encoding="utf-8")
+    with pytest.raises(UserError, match="was played on other data"):
+        render_report(folder, "en", beside)
+    with pytest.raises(UserError, match="holds no manipulation.json"):
+        render_report(folder, "en", tmp_path)
+    assert read_run(folder).manipulation == {}
 
 
 def test_worlds_stand_with_their_scale_and_where_the_sign_flips(pages: dict[tuple[str, str], str]) -> None:
     cells = [plain(cell) for cell in row(pages["for", "en"], "table-worlds", "gaming in English")]
     assert cells[1] == "Fails" and cells[-1] == "no"
     said = plain(pages["for", "en"])
-    assert "Simulated worlds at scale 10%, 8 to 16 draws of each from seed 1, rule 2026-11." in said
-    assert "changes sign at: weight of the dearest persons (factor) 1.25." in said
+    assert "Of 3 worlds the rule says yes in 1, no in 1, nothing sure in 1." in said
+    assert "simulated with 10% of the population, 8 to 16 times, from seed 1; rule 2026-11." in said
+    assert "passes a limit: weight of the dearest persons (factor) 1.25." in said
 
 
 def test_every_design_trick_and_assumption_has_a_name() -> None:
@@ -675,12 +704,30 @@ def test_add_ons_stand_with_their_intervals_and_designs_where_they_are() -> None
     words = Words(Numbers("en").number, value="SEK")
     ax = figures.weights(["a", "b"], [100, 10], [10, 5], words, ax=Figure(figsize=(7, 2)).subplots())
     ends = [segment[:, 0].tolist() for segment in ax.collections[0].get_segments()]
-    assert ends == [pytest.approx([80.4, 119.6], abs=0.01), pytest.approx([0.2, 19.8], abs=0.01)]
+    assert ends == [[90, 110], [5, 15]]
     ax = figures.frontier([6, 4], [2, 44], ["Today", "Proposal"], ["today", "beaten"], words,
                           ax=Figure(figsize=(7, 3)).subplots())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "3", "10", "30"]
     assert [text.get_text() for text in ax.texts] == ["Today"]  # what another beats has no name
     assert sorted(tuple(dots.get_offsets()[0]) for dots in ax.collections) == [(4, 44), (6, 2)]
+
+
+def test_names_of_designs_lie_neither_on_each_other_nor_on_a_point() -> None:
+    from itertools import combinations
+
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    figure = Figure(figsize=(7.4, 4.2))
+    loss, gain = [2.4, 2.6, 2.8, 2.82, 2.85, 2.9, 3.4, 4.1, 7.3], [28, 44, 24, 30, 27, 17.6, 12.2, 9.8, 2.3]
+    names = [f"A design with a longer name, number {k}" for k in range(9)]
+    looks = ["other", "proposal", "other", "beaten", "beaten", "chosen", "other", "other", "today"]
+    ax = figures.frontier(loss, gain, names, looks, Words(Numbers("en").number, value="SEK"), ax=figure.subplots())
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]  # an annotation counts the line to its point
+    assert len(boxes) == 7 and not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    dots = [ax.transData.transform(at) for at in zip(loss, gain, strict=True)]
+    assert not [at for at in dots for box in boxes if box.contains(*at)]
 
 
 def test_slopes_tell_gain_from_loss_and_phase_in_is_by_year() -> None:

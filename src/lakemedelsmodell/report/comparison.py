@@ -84,6 +84,8 @@ def measures(page: Page) -> Section:
     t, n, section = page.text, page.number, page.section("measures")
     section.say(t("measures.intro"))
     models = page.contents.models
+    if least := _least(page):
+        section.say(least)
 
     def row(key: str, path: tuple[str, ...], write: Callable[[Any], str]) -> Row:
         note = t.plain(f"measures.{key}_note") if f"measures.{key}_note" in t else ""
@@ -101,7 +103,7 @@ def measures(page: Page) -> Section:
          Row(t.plain("measures.group_fit")),
          *(row(k, ("fit", k), decimals(places)) for k, places in (("r2", 3), ("cpm", 3), ("mae", 1))),
          Row(t.plain("measures.group_level")),
-         row("phi", ("phi",), decimals(4)), row("unscaled", ("unscaled", "reimbursement_sek"), n.millions),
+         row("phi", ("phi",), decimals(3)), row("unscaled", ("unscaled", "reimbursement_sek"), n.millions),
          row("unscaled_share", ("unscaled", "spread", "share_positive"), n.percent),
          Row(t.plain("measures.group_later")),
          *(row(k, (k,), decimals(2)) for k in ("noise_floor", "true_sd", "pass_through", "rmse_to_ideal")))))
@@ -121,6 +123,20 @@ def measures(page: Page) -> Section:
             page.heads("measures.col_", "change", "interval", "random", "moved", "sign", "rank"),
             (_contrast_row(page, c) for c in contrasts), (t("measures.contrasts_note"),)))
     return section
+
+
+def _least(page: Page) -> Markup | None:
+    """Which of the tables that can be paid leaves the least spread, with and without a pool."""
+    n, contents = page.number, page.contents
+    pooled = {r.get("model") for r in contents.amount_rows if r.get("kind") == "pool"}
+    sd = {m: x for m in page.results.part("models") if page.results.at("models", m, "payable") is True
+          and known(x := page.spread(m))}
+    unpooled = [m for m in sd if m not in pooled]
+    if contents.kind == "cohort" or TODAY not in sd or len(unpooled) < 2:
+        return None
+    least, best = min(sd, key=lambda m: sd[m]), min(unpooled, key=lambda m: sd[m])
+    return page.text("measures.least", least=page.model(least), sd=n.number(sd[least], 2),
+                     today=n.number(sd[TODAY], 2), unpooled=page.model(best), unpooled_sd=n.number(sd[best], 2))
 
 
 def _contrast_row(page: Page, contrast: Gaps) -> Row:

@@ -164,6 +164,17 @@ class Contents:
         """Condition → SEK per listed month."""
         return {r.get("name", ""): _number(r.get("sek_per_month")) for r in self.amounts(model, "condition")}
 
+    def half_width(self, model: str, amount: tuple[int, str] | str) -> float:
+        """Half the 95 % interval of an amount as paid, of (age_from, sex) or a condition, SEK per listed month.
+
+        nan where the run does not tell it.
+        """
+        for row in self.results.parts("amount_intervals", model):
+            if amount == (row.at("name") if row.at("kind") == "condition" else (row.at("age_from"), row.at("sex"))):
+                low, high = row.at("ci_low"), row.at("ci_high")
+                return (high - low) / 2 if known(low) and known(high) else math.nan
+        return math.nan
+
     def persons_with(self, condition: str) -> int | None:
         """Persons who hold a condition; None where the run does not say."""
         listed = [e.at("persons") for e in self.results.parts("conditions") if e.at("name") == condition]
@@ -182,10 +193,14 @@ def _rows(path: Path) -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(handle))
 
 
-def read_run(folder: str | Path) -> Contents:
-    """Read a run folder.
+def read_run(folder: str | Path, manipulation: Path | None = None) -> Contents:
+    """Read a run folder, and what ``manipulate`` found on its data with the verdict that this completes.
 
-    Raises UserError when it is not one, or is of a schema this version does not know.
+    ``manipulation`` is the folder that ``manipulate`` wrote. Where none is given it is looked for: NAME_manipulated
+    beside the run, where it writes by itself, or manipulation within it. What was played on other data is left alone.
+
+    Raises UserError when the folder is no run or of a schema this version does not know, or when the manipulation given
+    is none or was played on other data.
     """
     folder = Path(folder)
     for name in ("results.json", "centres.csv", "amounts.csv"):
@@ -199,20 +214,28 @@ def read_run(folder: str | Path) -> Contents:
     if results.get("schema") != 1:
         raise UserError(f"{folder / 'results.json'} has schema {results.get('schema')}; this version reads schema 1. "
                         "Run it again.")
+    played, verdict = _played(folder, results, manipulation)
     return Contents(
-        results=Gaps(results),
+        results=Gaps(results | ({"verdict": verdict} if verdict else {})),
         centre_rows=_rows(folder / "centres.csv"),
         amount_rows=_rows(folder / "amounts.csv"),
         calibration=_json(folder / "calibration.json"),
-        manipulation=next((found for place in _played(folder) if (found := _json(place))), Gaps(None)),
+        manipulation=played,
     )
 
 
-def _played(folder: Path) -> tuple[Path, ...]:
-    """Where ``manipulate`` may have put what it found on the run's data: in the run folder, or beside it."""
-    beside = folder.resolve()
-    return (folder / "manipulation" / "manipulation.json", beside.with_name(f"{beside.name}_manipulated") /
-            "manipulation.json")
+def _played(folder: Path, results: dict[str, Any], given: Path | None) -> tuple[Gaps, Mapping[str, Any] | None]:
+    """What manipulation.json and verdict.json say of the run's data; nothing where nobody has played on them."""
+    run = folder.resolve()
+    for place in (given,) if given else (run.with_name(f"{run.name}_manipulated"), run / "manipulation"):
+        played = _json(place / "manipulation.json")
+        if played and played.at("content_hash") == Gaps(results).at("run", "content_hash"):
+            return played, _json(place / "verdict.json") or None
+        if given:
+            raise UserError(f"{given} was played on other data than those of {folder}. Run manipulate on {folder}."
+                            if played else
+                            f"{given} holds no manipulation.json. Give the folder that manipulate wrote.")
+    return Gaps(None), None
 
 
 def _json(path: Path) -> Gaps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +80,8 @@ def _sure(page: Page) -> list[Markup]:
     if known(floor) and known(sd):
         said.append(t("answer.sure_floor", floor=n.number(floor, 1), sd=n.number(sd, 1)))
     if warned := page.warnings():
-        said.append(t("answer.sure_warnings", count=n.number(len(warned))))
+        said.append(t("answer.sure_warnings" if len(warned) > 1 else "answer.sure_warning",
+                      count=n.number(len(warned))))
     return said
 
 
@@ -155,14 +155,16 @@ def _clause_row(page: Page, clause: Gaps) -> Row:
     write = page.signed_change if key.startswith("spread") else partial(n.number, decimals=2)
     outcome = OUTCOMES.get(clause.at("holds"), "open")
     head = t.plain(f"clauses.{key}") if key != "other" else str(clause.at("says") or DASH)
-    limit = t.plain(f"clauses.{key}_threshold", threshold=write(threshold))
+    limit = t.plain(f"clauses.{key}_threshold", threshold=n.percent(math.expm1(threshold), 0) if (
+        key.startswith("spread") and threshold == 0) else n.whole_or(threshold, 2) if key == "groups" else
+        write(threshold))
     mark = Markup('<span class="state {}">{}</span>').format(outcome, t(f"verdict.{outcome}"))
     return Row(head, (mark, write(number), limit), _detail(page, key, clause))
 
 
 def _detail(page: Page, key: str, clause: Gaps) -> str:
     """What lies behind the clause's number, in the report's words."""
-    t, n, said = page.text, page.number, str(clause.at("detail") or "")
+    t, n = page.text, page.number
     if key.startswith("spread"):
         pair = (PROPOSAL, TODAY) if key == "spread_chronic" else ("chronic_pool", "age_sex_pool")
         contrast = page.contents.contrast(*pair)
@@ -173,10 +175,10 @@ def _detail(page: Page, key: str, clause: Gaps) -> str:
         if not all(map(known, ends)):
             return t.plain("clauses.pass_through_unknown")
         return t.plain("clauses.pass_through_detail", interval=page.range(*(n.number(x, 2, sign=True) for x in ends)))
-    if key == "groups" and (found := re.fullmatch(r"(\S+) from its (cost|need)", said)):
-        family, _, member = found[1].partition(":")
-        group = page.condition(member) if family == "condition" else group_label(page, found[1])
-        return t.plain(f"clauses.groups_{found[2]}", group=group)
+    if key == "groups" and (name := clause.at("group")):
+        family, _, member = str(name).partition(":")
+        group = page.condition(member) if family == "condition" else group_label(page, str(name))
+        return t.plain(f"clauses.groups_{clause.at('further_from')}", group=group)
     if key == "manipulation" and clause.at("holds") is None:
         return t.plain("clauses.manipulation_beside" if page.contents.manipulation else "clauses.manipulation_unknown")
     return ""

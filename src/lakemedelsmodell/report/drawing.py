@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from io import StringIO
@@ -77,6 +77,46 @@ def legend_above(ax: Axes, columns: int = 1) -> None:
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", handletextpad=0.3, ncols=columns)
+
+
+def named(ax: Axes, names: Sequence[tuple[float, float, str, str]], points: Sequence[tuple[float, float]]) -> None:
+    """Write (x, y, name, colour) beside their points, in turn where a name covers least of points and earlier names.
+
+    What must go far from its point is tied to it by a line.
+    """
+    from matplotlib.transforms import Bbox
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # the axes have their place
+    scale, inside = figure.dpi / 72, ax.get_window_extent()
+    taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale)
+             for x, y in ax.transData.transform(points)]
+
+    def shared(one: Bbox, other: Bbox) -> float:
+        both = Bbox.intersection(one, other)
+        return both.width * both.height if both else 0.0
+
+    for x, y, name, colour in names:
+        probe = ax.text(x, y, name, fontsize=8)
+        size = probe.get_window_extent()
+        probe.remove()
+        at = ax.transData.transform((x, y))
+        found = list[tuple[float, int, tuple[float, float], tuple[float, float], Bbox, int]]()
+        for far in (7, 16, 28, 42, 58):
+            for angle in (0, 180, 30, -30, 150, -150, 60, -60, 120, -120, 90, -90):
+                dx, dy = far * np.cos(np.radians(angle)), far * np.sin(np.radians(angle))
+                left, up = (0.5 * (1 - np.sign(d)) if abs(d) > least else 0.5 for d, least in ((dx, 1), (dy, 9)))
+                box = Bbox.from_bounds(at[0] + dx * scale - left * size.width, at[1] + dy * scale - up * size.height,
+                                       size.width, size.height).padded(1.5 * scale)
+                outside = box.width * box.height - shared(box, inside)
+                cost = sum(shared(box, other) for other in taken) + 3 * outside + far * scale**2
+                found.append((cost, len(found), (dx, dy), (left, up), box, far))
+        _, _, place, (left, up), box, far = min(found, key=lambda f: f[:2])
+        tie = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 3} if far > 16 else None
+        ax.annotate(name, (x, y), place, textcoords="offset points", fontsize=8, color=colour, arrowprops=tie,
+                    ha={0: "left", 0.5: "center", 1: "right"}[left], va={0: "bottom", 0.5: "center", 1: "top"}[up])
+        taken.append(box)
 
 
 def ticks(axis: Any, words: Words) -> None:

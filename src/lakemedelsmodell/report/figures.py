@@ -22,6 +22,7 @@ from lakemedelsmodell.report.drawing import (
     axes_of,
     cut,
     legend_above,
+    named,
     narrow,
     ticks,
 )
@@ -101,14 +102,16 @@ def _beside(ax: Axes, a: np.ndarray, b: np.ndarray, words: Words) -> None:
 
 
 def amounts_by_age(ages: Sequence[int], profiles: Mapping[str, Sequence[float]], styles: Mapping[str, str],
-                   words: Words, *, title: str = "", ax: Axes | None = None) -> Axes:
-    """Amount per listed month by age, one stepped line per table.
+                   words: Words, *, half_widths: Mapping[str, Sequence[float]] | None = None, title: str = "",
+                   ax: Axes | None = None) -> Axes:
+    """Amount per listed month by age, one stepped line per table, in its 95 % interval where that is known.
 
     Parameters
     ----------
     ages : first age of each band
     profiles : label → SEK per listed month, shape (len(ages),); nan leaves a gap
     styles : label → ``published``, ``today`` or ``proposal``
+    half_widths : label → half the interval, SEK per listed month, shape (len(ages),); nan where it is not known
     """
     ax = axes_of(ax)
     looks: dict[str, dict[str, Any]] = {
@@ -121,6 +124,9 @@ def amounts_by_age(ages: Sequence[int], profiles: Mapping[str, Sequence[float]],
         look = looks[styles[label]]
         step = np.append(np.asarray(values, dtype=float), values[-1])
         ax.plot(edges, step, drawstyle="steps-post", label=label, **look)
+        if half_widths and label in half_widths:
+            half = np.append(np.asarray(half_widths[label], dtype=float), half_widths[label][-1])
+            ax.fill_between(edges, step - half, step + half, step="post", color=look["color"], alpha=0.16, lw=0)
     ax.set(title=title, xlim=(0, edges[-1]), xticks=range(0, 101, 20))
     ax.set_xlabel(words.rank)
     ax.set_ylabel(words.value)
@@ -238,7 +244,9 @@ def slopes(before: Sequence[float], after: Sequence[float], words: Words, *, ax:
     for which, colour, style, label in ((b >= a, PROPOSAL_COLOUR, "-", words.band),
                                         (b < a, TODAY_COLOUR, (0, (4, 2)), words.spread)):
         for k, (y0, y1) in enumerate(zip(a[which], b[which], strict=True)):
-            ax.plot([0, 1], [y0, y1], color=colour, ls=style, lw=0.8, alpha=0.55, label="" if k else label)
+            # Dashes that all began at once would weave a pattern of their own.
+            dashes = style if isinstance(style, str) else (1.7 * k % 6, style[1])
+            ax.plot([0, 1], [y0, y1], color=colour, ls=dashes, lw=0.8, alpha=0.55, label="" if k else label)
     ax.axhline(0, color=INK, lw=0.9)
     ax.set(xlim=(-0.12, 1.12))
     ax.set_xticks([0, 1], [words.today, words.proposal])
@@ -297,14 +305,14 @@ def spread_parts(models: Sequence[str], parts: Mapping[str, Sequence[float]], wo
     return ax
 
 
-def weights(labels: Sequence[str], value: Sequence[float], error: Sequence[float], words: Words, *,
+def weights(labels: Sequence[str], value: Sequence[float], half_width: Sequence[float], words: Words, *,
             ax: Axes | None = None) -> Axes:
-    """Add-ons with 95 % intervals (± 1.96 standard errors), first at the top; the unit is that of ``words.value``."""
+    """Add-ons with their intervals, value ± half width, first at the top; both of the unit of ``words.value``."""
     ax = axes_of(ax)
     place = np.arange(len(labels))[::-1]
-    b, s = np.asarray(value, dtype=float), np.asarray(error, dtype=float)
-    ax.hlines(place, b - 1.959964 * s, b + 1.959964 * s, color=PROPOSAL_COLOUR, lw=2.2, alpha=0.55)
-    ax.scatter(b, place, s=26, color=PROPOSAL_COLOUR, zorder=3)
+    b, half = np.asarray(value, dtype=float), np.asarray(half_width, dtype=float)
+    ax.hlines(place, b - half, b + half, color=PROPOSAL_COLOUR, lw=6, alpha=0.35)
+    ax.scatter(b, place, s=9, color=PROPOSAL_COLOUR, zorder=3)
     ax.axvline(0, color=INK, lw=0.9, zorder=1)
     ax.set_yticks(place, [cut(label, 26 if narrow(ax) else 44) for label in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
@@ -335,17 +343,6 @@ def frontier(loss: Sequence[float], gain: Sequence[float], labels: Sequence[str]
     ax.set_yscale("symlog", linthresh=1)
     ax.set_ylim(bottom=0, top=max([*gain, 1]) * 1.6)
     ax.margins(x=0.12)
-    last = -np.inf
-    for x, y, label, look in points:
-        if look == "beaten":
-            continue
-        # Named from the lowest up, each on a height of its own, so that no name lies on another.
-        height = np.arcsinh(y / 2)
-        lift = max(0.0, last + 0.35 - height)
-        last = height + lift
-        right = x < (min(loss) + max(loss)) / 2
-        ax.annotate(label, (x, y), (8 if right else -8, 26 * lift), textcoords="offset points", fontsize=8,
-                    va="center", ha="left" if right else "right", color=style[look].get("color", TODAY_COLOUR))
     ax.set_xlabel(words.value)
     ax.set_ylabel(words.rank)
     ax.grid(True, axis="both")
@@ -353,6 +350,10 @@ def frontier(loss: Sequence[float], gain: Sequence[float], labels: Sequence[str]
     ax.set_yticks([0, 1, *(y for y in (3, 10, 30, 100, 300, 1000) if y <= ax.get_ylim()[1])])
     ax.yaxis.set_major_formatter(lambda value, _: words.number(float(value)))
     ax.yaxis.minorticks_off()
+    order = ("today", "proposal", "chosen", "other")
+    named(ax, [(x, y, wrapped(label, 22 if narrow(ax) else 40), style[look].get("color", TODAY_COLOUR))
+               for x, y, label, look in sorted(points, key=lambda p: order.index(p[3]) if p[3] in order else 9)
+               if look in order], [(x, y) for x, y, *_ in points])
     return ax
 
 

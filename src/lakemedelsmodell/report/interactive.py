@@ -77,8 +77,8 @@ def render_page(folder: str | Path, lang: str, langs: Sequence[str] = LANGUAGES)
         style_hash=_hash(style), script_hash=_hash(script), data=_embedded(page.data() | {"text": words["js"]}))
 
 
-def write_pages(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[Path]:
-    """Write ``page.<lang>.html`` into the run folder for every language; returns the paths.
+def write_pages(folder: str | Path, langs: Sequence[str] = LANGUAGES, *, out: Path | None = None) -> list[Path]:
+    """Write ``page.<lang>.html`` into ``out``, or the run folder, for every language; returns the paths.
 
     A run on a reduced table has no page: nothing is written.
     """
@@ -86,7 +86,7 @@ def write_pages(folder: str | Path, langs: Sequence[str] = LANGUAGES) -> list[Pa
         return []
     paths = []
     for lang in langs:
-        path = Path(folder) / f"page.{lang}.html"
+        path = Path(out or folder) / f"page.{lang}.html"
         path.write_text(render_page(folder, lang, langs), encoding="utf-8", newline="\n")
         paths.append(path)
     return paths

@@ -49,6 +49,14 @@ class Numbers:
         whole = known(value) and float(value or 0).is_integer()
         return self.number(value, 0 if whole else decimals)
 
+    def about(self, value: float | None, half_width: float, decimals: int) -> str:
+        """``96 ± 4``: a value and half its interval, decimals alike; the value alone where that is unknown."""
+        text = self.whole_or(value, decimals)
+        if text == DASH or not known(half_width):
+            return text
+        whole = float(value or 0).is_integer()
+        return f"{text}{NO_BREAK_SPACE}±{NO_BREAK_SPACE}{self.number(half_width, 0 if whole else decimals)}"
+
     def percent(self, share: float | None, decimals: int = 1, *, sign: bool = False) -> str:
         """A share 0.234 → ``23,4 %`` or ``23.4%``."""
         if share is None or not known(share):
@@ -56,11 +64,11 @@ class Numbers:
         gap = NO_BREAK_SPACE if self.lang == "sv" else ""
         return f"{self.number(share * 100, decimals, sign=sign)}{gap}%"
 
-    def millions(self, value: float | None, decimals: int = 1) -> str:
+    def millions(self, value: float | None, decimals: int = 1, *, sign: bool = False) -> str:
         """In millions; with three decimals where one would show a sum as nothing."""
         if value is None or not known(value):
             return DASH
-        return self.number(value / 1e6, 3 if 0 < abs(value) < 50_000 else decimals)
+        return self.number(value / 1e6, 3 if 0 < abs(value) < 50_000 else decimals, sign=sign)
 
     def money(self, sek: float | None, decimals: int = 0) -> str:
         """``1 234 kr`` or ``SEK 1,234``."""

@@ -27,6 +27,7 @@ def data(page: Page) -> Section:
         "cost_responsibility": n.percent(totals.at("cost_responsibility"), 0),
         "budget": n.millions(totals.at("budget_sek")), "published": n.millions(totals.at("published_sek")),
     }
+    section.say(Markup(" ").join(_summed_up(page, totals)))
     if page.contents.kind == "cohort":
         del facts["dispensings"], facts["published"]
     section.add("table", page.table("table-data", "data.caption", "data.what", page.heads("data.", "count"),
@@ -45,6 +46,19 @@ def data(page: Page) -> Section:
         section.add("note", t("data.found_note"))
         section.add("english", [str(sentence) for sentence in found])
     return section
+
+
+def _summed_up(page: Page, totals: Gaps) -> list[Markup]:
+    """How many are in, how much of the cost is not, and how much of it no condition stands for."""
+    t, n, cost = page.text, page.number, totals.at("cost_sek")
+    lost = totals.at("left_out", "cost_without_listed_month_sek")
+    share = page.results.at("coverage", "unmatched_share_of_cost")
+    said = [t("data.intro", persons=n.persons(totals.at("persons")), centres=n.number(totals.at("centres")))]
+    if known(lost) and known(cost) and cost + lost > 0:
+        said.append(t("data.lost", lost=n.number(lost), share=n.percent(lost / (cost + lost), 2)))
+    if known(share):
+        said.append(t("data.outside", share=n.percent(share, 0)))
+    return said
 
 
 def _count(page: Page, kind: str, count: float | None) -> str:

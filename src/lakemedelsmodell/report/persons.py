@@ -13,7 +13,7 @@ from lakemedelsmodell.report.blocks import Figure, Row, Section, Table
 from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Gaps
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import known
-from lakemedelsmodell.report.phrases import capital
+from lakemedelsmodell.report.phrases import capital, small
 
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
@@ -119,7 +119,11 @@ def _deciles(page: Page, section: Section) -> None:
     draw = partial(figures.decile_gaps, points, words)
     section.add("h3", t("deciles.head"))
     section.say(t("deciles.intro"))
-    section.add("figure", page.figure("deciles", t.plain("deciles.caption"), t.plain("deciles.alt"), 2.8,
+    gaps = {(key, x.at("decile")): x.at("predicted") - x.at("actual") for key, of in found.items() for x in of}
+    model, decile = max(gaps, key=lambda at: abs(gaps[at]))
+    caption = t.plain("deciles.caption", model=small(page.model(dict(BOTH)[model])), decile=int(decile),
+                      gap=page.number.number(gaps[model, decile], 1, sign=True))
+    section.add("figure", page.figure("deciles", caption, t.plain("deciles.alt"), 2.8,
                                       lambda f: draw(ax=f.subplots()), 3.2))
 
 
@@ -161,6 +165,11 @@ def _kinds(page: Page, section: Section) -> None:
     if not found:
         return
     found.sort(key=lambda x: CENTRES.index(str(x.at("group"))))
+    if rural := next((x for x in found if x.at("group") == "rural:yes"), None):
+        change = rural.at("change_sek_per_listed_month")
+        section.say(t("neutral.rural", size=n.number(abs(change), 2), way=t.plain(
+            "neutral.more" if change > 0 else "neutral.less"), gaining=n.number(rural.at("gaining")),
+            centres=n.number(rural.at("centres"))))
     section.add("table", page.table(
         "table-kinds", "neutral.caption", "groups.group",
         page.heads("neutral.col_", "centres", "gaining", "sek", "month"),

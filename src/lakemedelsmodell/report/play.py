@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from lakemedelsmodell.report import figures
-from lakemedelsmodell.report.blocks import Row, Section, columns
+from lakemedelsmodell.report.blocks import Row, Section, Table, columns
 from lakemedelsmodell.report.contents import DEFENDED, PROPOSAL, Gaps
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import DASH, known
@@ -104,19 +104,28 @@ def _played(page: Page, section: Section) -> None:
                        [_design(page, d) for d in seen], [_look(d) for d in seen], words)
         section.add("figure", page.figure("frontier", t.plain("play.frontier_caption"), t.plain("play.frontier_alt"),
                                           4.2, lambda f: draw(ax=f.subplots()), 4.6))
-    if designs:
-        section.add("table", page.table(
-            "table-frontier", "play.frontier_table", "play.design",
-            (*page.heads("play.col_", "fit_kept", "worst"), *page.heads("play.col_", "by", wide=True),
-             *page.heads("play.col_", "robustness", "state")),
-            (Row(_design(page, d), (
-                n.percent(d.at("fit_kept"), 0), n.number(d.at("worst_gain"), 1),
-                capital(_strategy(page, d.at("worst_strategy"))),
-                n.percent(d.at("robustness"), 0), t.plain(f"play.state_{_look(d)}"))) for d in designs),
-            (t("play.frontier_note"),)))
+    beaten = [d for d in designs if _look(d) == "beaten"]
+    if standing := [d for d in designs if d not in beaten]:
+        section.add("table", _designs(page, "table-frontier", "play.frontier_table", standing))
+    if beaten:
+        section.fold(t("play.beaten", count=n.number(len(beaten))),
+                     ("table", _designs(page, "table-beaten", "play.beaten_table", beaten)))
     _by_strategy(page, section)
     if assumed := [str(x) for x in played.at("assumed") or []]:
         section.fold(t("play.assumed"), ("english", assumed))
+
+
+def _designs(page: Page, ident: str, caption: str, designs: list[Gaps]) -> Table:
+    t, n = page.text, page.number
+    return page.table(
+        ident, caption, "play.design",
+        (*page.heads("play.col_", "fit_kept", "worst"), *page.heads("play.col_", "by", wide=True),
+         *page.heads("play.col_", "robustness", "state")),
+        (Row(_design(page, d), (
+            n.percent(d.at("fit_kept"), 0), n.number(d.at("worst_gain"), 1),
+            capital(_strategy(page, d.at("worst_strategy"))),
+            n.percent(d.at("robustness"), 0), t.plain(f"play.state_{_look(d)}"))) for d in designs),
+        (t("play.frontier_note"),))
 
 
 def _look(design: Gaps) -> str:
@@ -134,7 +143,7 @@ def _by_strategy(page: Page, section: Section) -> None:
     found = {(str(g.at("strategy")), str(g.at("design"))): g.at("gain_per_listed_month") for g in played.parts("gains")
              if g.at("effort") == EFFORT and (g.at("played_by") == "one" or g.at("strategy") == "everyone")}
     names = list(dict.fromkeys(str(s.at("name")) for s in played.parts("strategies")))
-    rows = [Row(capital(_strategy(page, name)), tuple(n.number(found.get((name, d)), 2, sign=True) for d in designs))
+    rows = [Row(capital(_strategy(page, name)), tuple(n.number(found.get((name, d)), 1, sign=True) for d in designs))
             for name in names if any((name, d) in found for d in designs)]
     if rows:
         heads = columns(t.name("designs", d) for d in designs)

@@ -62,7 +62,7 @@ def _persons(page: Page, ident: str, caption: str, groups: list[Gaps]) -> Table:
 
     return page.table(ident, caption, "groups.group", page.heads("winners.col_", "persons", "sek", "month"),
                       (Row(label(str(x.at("group"))), (
-                          n.persons(x.at("persons")), n.millions(x.at("change_sek")),
+                          n.persons(x.at("persons")), n.millions(x.at("change_sek"), sign=True),
                           n.number(x.at("change_sek_per_listed_month"), 1, sign=True))) for x in groups),
                       (page.text("winners.note"),))
 
@@ -118,6 +118,9 @@ def repricing(page: Page) -> Section | None:
         for add_on in of.parts("add_ons"):
             section.say(t("repricing.add_on", condition=page.condition(add_on.at("name")),
                           before=n.whole_or(add_on.at("before"), 1), after=n.whole_or(add_on.at("after"), 1)))
+        if all(known(of.at(f"moved_sek_{when}")) for when in ("without", "with")):
+            section.say(t("repricing.summary", without=n.millions(of.at("moved_sek_without")),
+                          with_new=n.millions(of.at("moved_sek_with"))))
         columns = [(TODAY, "without"), (PROPOSAL, "without"), (PROPOSAL, "with")]
         heads = page.heads("repricing.col_", *(f"{m}_{when}" for m, when in columns))
         measures = (("sd", 2), ("moved_sek", 0), ("largest_loss", 1), ("largest_gain", 1))

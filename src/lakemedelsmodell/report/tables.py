@@ -16,7 +16,7 @@ from lakemedelsmodell.report.blocks import Figure, Row, Section, Table, columns
 from lakemedelsmodell.report.contents import DEFENDED, PROPOSAL, PUBLISHED, TODAY, Gaps
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import DASH, known
-from lakemedelsmodell.report.phrases import capital
+from lakemedelsmodell.report.phrases import capital, small
 
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
@@ -70,11 +70,13 @@ def amounts(page: Page) -> Section | None:
 
     heads = [_short(page, m) for m in models]
     rows = [Row(t.plain("amounts.band_last" if age == BAND_FROM[-1] else "amounts.band", first=age, last=age + 4),
-                tuple(n.whole_or(cells[m].get((age, sex)), 1) for sex in "KM" for m in models))
+                tuple(n.about(cells[m].get((age, sex)), contents.half_width(m, (age, sex)), 1)
+                      for sex in "KM" for m in models))
             for age in BAND_FROM]
     negative = any(sek < 0 for of in cells.values() for sek in of.values())
-    notes = (t("amounts.note"), *((t("amounts.negative"),) if negative else ()),
-             *((t("amounts.flat"),) if "flat" in contents.models else ()))
+    notes = (t("amounts.note"), *(t(f"amounts.{key}") for key, say in (
+        ("intervals", contents.results.part("amount_intervals")), ("negative", negative),
+        ("flat", "flat" in contents.models)) if say))
     section.add("table", page.table(
         "table-age-sex", "amounts.caption_age_sex", "amounts.age",
         (*columns(heads, t.plain("amounts.women")), *columns(heads, t.plain("amounts.men"))), rows, notes))
@@ -100,14 +102,17 @@ def _age_figure(page: Page, cells: dict[str, dict[tuple[int, str], float]]) -> F
         panels = figure.subplots(*shape, sharey=True)
         for ax, sex, title in zip(panels, "KM", ("amounts.women", "amounts.men"), strict=True):
             profiles = {_short(page, m): [cells[m].get((age, sex), math.nan) for age in BAND_FROM] for m in looks}
+            half = {_short(page, m): [page.contents.half_width(m, (age, sex)) for age in BAND_FROM] for m in looks}
             figures.amounts_by_age(BAND_FROM, profiles, {_short(page, m): look for m, look in looks.items()}, words,
-                                   title=t.plain(title), ax=ax)
+                                   half_widths=half, title=t.plain(title), ax=ax)
         panels[0].legend(loc="upper left")
         if shape == (1, 2):
             panels[1].set_ylabel("")
 
-    caption = "amounts.figure_caption" if page.contents.add_ons(PROPOSAL) else "amounts.figure_caption_plain"
-    return page.figure("amounts-by-age", t.plain(caption), t.plain("amounts.figure_alt"),
+    caption = t.plain("amounts.figure_caption" if page.contents.add_ons(PROPOSAL) else "amounts.figure_caption_plain")
+    if page.results.part("amount_intervals"):
+        caption += " " + t.plain("amounts.figure_shaded")
+    return page.figure("amounts-by-age", caption, t.plain("amounts.figure_alt"),
                        3.2, lambda f: draw(f, 1, 2), 5.4, lambda f: draw(f, 2, 1))
 
 
@@ -150,7 +155,8 @@ def _add_on_row(page: Page, name: str, entry: Gaps, payers: list[str], common: s
     how = Markup('{}<span class="why">{}</span>').format(codes, rule) if codes or rule else DASH
     group = ("predictive_ratios", f"condition:{name}", "ratio")
     ratios = (page.results.at("models", m, *group) for m in (TODAY, PROPOSAL))
-    shown = [*(n.whole_or(contents.add_ons(m).get(name), 1) for m in payers), *(n.number(r, 2) for r in ratios)]
+    amounts = (n.about(contents.add_ons(m).get(name), contents.half_width(m, name), 1) for m in payers)
+    shown = [*amounts, *(n.number(r, 2) for r in ratios)]
     if contents.too_few(name):
         shown = [DASH] * len(shown)
     label = page.label(entry) if entry else name.replace("_", " ")
@@ -159,19 +165,24 @@ def _add_on_row(page: Page, name: str, entry: Gaps, payers: list[str], common: s
 
 def _sureness(page: Page, section: Section) -> None:
     """How sure the add-ons are, and how far the amounts move from one half-year to the next."""
-    t, n = page.text, page.number
-    found = [x for x in page.results.parts("credibility")
-             if known(x.at("add_on")) and known(x.at("standard_error"))
-             and not page.contents.too_few(str(x.at("condition")))]
-    if found:
-        found.sort(key=lambda x: -x.at("add_on"))
-        words = Words(n.number, value=t.plain("amounts.weights_axis"))
-        draw = partial(figures.weights, [page.condition(x.at("condition")) for x in found],
-                       [x.at("add_on") for x in found], [x.at("standard_error") for x in found], words)
-        section.add("figure", page.figure("weights", t.plain("amounts.weights_caption"), t.plain("amounts.weights_alt"),
-                                          0.9 + 0.2 * len(found), lambda f: draw(ax=f.subplots())))
-        if thin := [page.condition(x.at("condition")) for x in found if x.at("thin") is True]:
-            section.say(t("amounts.thin", conditions=", ".join(thin)))
+    t, n, contents = page.text, page.number, page.contents
+    sure = {name: (sek, half) for name, sek in contents.add_ons(PROPOSAL).items()
+            if known(half := contents.half_width(PROPOSAL, name)) and not contents.too_few(name)}
+    if len(sure) > 1:
+        names = sorted(sure, key=lambda name: -sure[name][0])
+        words = Words(n.number, value=capital(t.plain(f"{contents.kind}.unit")))
+        draw = partial(figures.weights, [page.condition(name) for name in names], [sure[name][0] for name in names],
+                       [sure[name][1] for name in names], words)
+        surest, *_, least = sorted(names, key=lambda name: sure[name][1] / max(abs(sure[name][0]), 1))
+        caption = t.plain("amounts.weights_caption", **{
+            key: f"{small(page.condition(name))} ({n.about(*sure[name], 1)})"
+            for key, name in (("surest", surest), ("least_sure", least))})
+        section.add("figure", page.figure("weights", caption, t.plain("amounts.weights_alt"),
+                                          0.9 + 0.2 * len(names), lambda f: draw(ax=f.subplots())))
+    thin = [page.condition(x.at("condition")) for x in page.results.parts("credibility")
+            if x.at("thin") is True and not contents.too_few(str(x.at("condition")))]
+    if thin:
+        section.say(t("amounts.thin", conditions=", ".join(thin)))
     moved = page.results.part("stability", PROPOSAL)
     ends = ("correlation", "median_abs_change", "largest_abs_change")
     if all(known(moved.at(k)) for k in ends):

@@ -50,8 +50,12 @@ def _verdicts(page: Page, section: Section, verdicts: pd.DataFrame) -> None:
     own = verdicts["world"] == page.results.at("run", "scenario")  # the run's own world first
     verdicts = verdicts.assign(own=own).sort_values("own", ascending=False, kind="stable")
     decisions = verdicts.groupby("world", sort=False)["decision"].first()
-    counts = {key: n.number(int((decisions == key).sum())) for key in ("for", "against", "undecided")}
-    section.say(t("worlds.summary", all=n.number(len(decisions)), **counts))
+    counts = {key: int((decisions == key).sum()) for key in ("for", "against", "undecided")}
+    said = [t.plain(f"worlds.{key}") if count == len(decisions) else
+            t.plain("worlds.said", decision=t.plain(f"worlds.{key}"), count=n.number(count))
+            for key, count in counts.items() if count]
+    section.say(t("worlds.summary" if len(said) > 1 else "worlds.summary_all", all=n.number(len(decisions)),
+                  said=", ".join(said)))
 
     def state(of: pd.DataFrame, clause: str) -> Markup:
         found = of.loc[of["clause"] == clause, "holds"]
