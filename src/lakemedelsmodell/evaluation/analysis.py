@@ -171,7 +171,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
                   if expected is not None and style is not None else None),
         "price_style": said_as.style_dict(use, conditions, comparison, paid),
         "repricing": table_life.repricing(tables, conditions, use, fit_codes, paid, fitted, alpha),
-        "phase_in": table_life.phasing_in(tables, paid.totals("dispensed"), alpha, own_cost, budget),
+        "phase_in": table_life.phasing_in(tables, paid, alpha, own_cost, budget),
         "stability": table_life.stability(tables, paid, alpha) if fitted is not paid else None,
         "amount_intervals": table_life.intervals(as_fitted, tables, comparison, fitted, paid, alpha),
         "credibility": table_life.trust_in_add_ons(fitted),
@@ -194,13 +194,14 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
     alpha, budget = _own_terms(settings)
     progress("fitting the models out of fold")
     additive = [Flat(), AgeSex(), *([ChronicConditions()] if cohort.conditions else [])]
-    payers = {m.name: out_of_fold(m, cohort, alpha) for m in additive}
+    fits = {m.name: out_of_fold(m, cohort, alpha) for m in additive}
+    tables = {name: set_by_enough(fit.table, cohort) for name, fit in fits.items()}
     progress("settling the centres and measuring the spread")
+    payers = {name: replace(fit, table=tables[name]) for name, fit in fits.items()}  # what is told of their amounts
     comparison = compare(payers, cohort, alpha, budget, outside_groups=True, deciles=True,
                          resamples=settings.resamples, seed=settings.seed)
-    tables = {name: set_by_enough(payer.table, cohort) for name, payer in payers.items()}
     results = _bare_results(settings) | {
-        "amount_intervals": table_life.intervals({name: payer.table for name, payer in payers.items()}, tables,
+        "amount_intervals": table_life.intervals({name: fit.table for name, fit in fits.items()}, tables,
                                                  comparison, cohort, cohort, alpha),
         "totals": said_as.totals_dict(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
         **said([*safety.of_comparison(comparison), *safety.of_amounts(comparison, cohort)]),
@@ -221,6 +222,8 @@ def evaluate_totals(totals: Totals, settings: Settings = Settings(), *, progress
     progress("fitting the models on the other centres and measuring the spread")
     found = compare_totals(totals, alpha, budget, resamples=settings.resamples, seed=settings.seed)
     results = _bare_results(settings) | found.results()
+    told = said(safety.of_comparison(found.comparison))
+    results |= told | {"warnings": [*told["warnings"], *results["warnings"]]}
     results["verdict"] = said_as.verdict_dict(results, "sums per centre")
     return Evaluation(results, found.comparison, {}, found.centres_frame(), found.amounts_frame())
 

@@ -15,8 +15,10 @@ from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear, default_period
 from lakemedelsmodell.data.totals_file import Totals
 from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation.few import persons_by_age_and_sex
 from lakemedelsmodell.evaluation.plan import chosen_period, make_plan
 from lakemedelsmodell.evaluation.settings import Progress, Settings, quiet
+from lakemedelsmodell.measures.disclosure import is_few
 
 
 def noticed(half_year: HalfYear, settings: Settings = Settings()) -> dict[str, int]:
@@ -32,7 +34,7 @@ def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()
     """The published table of ``year`` derived again: round(α × cost ÷ listed months) over its statistics period.
 
     Returns one row per cell: age_band, sex, listed_months, cost_sek, published, derived (SEK per listed
-    month; nan where nobody was listed) and equal.
+    month; nan where nobody was listed) and equal. Of cells of one to four persons nothing but the published is known.
     """
     published = published_table(year)
     statistics = Period.calendar_year(settings.table_period or year - 1)
@@ -50,6 +52,8 @@ def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()
     # Öre are summed exactly, so a half krona is a half krona.
     derived[listed] = np.floor(alpha * cost[listed] / months[listed] + 0.5)
     paid = published.cells.reshape(-1)
+    few = is_few(persons_by_age_and_sex(cohort)).reshape(-1)
+    months[few] = cost[few] = derived[few] = np.nan
     return pd.DataFrame({
         "age_band": np.repeat(facts.BAND_LABELS, len(facts.SEXES)), "sex": np.tile(facts.SEXES, len(facts.BAND_LABELS)),
         "listed_months": months, "cost_sek": cost, "published": paid, "derived": derived, "equal": derived == paid,

@@ -10,6 +10,7 @@ import pandas as pd
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
+from lakemedelsmodell.measures.disclosure import is_few
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.settlement import newcomers
 
@@ -17,21 +18,21 @@ from lakemedelsmodell.settlement import newcomers
 def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
     """The table without amounts that one to four persons of the cohort it was fitted on have set.
 
-    Their age band gets the amount of the nearest band of the same sex with persons enough, the younger of two; where
-    there is none, the mean of all. An add-on that so few hold, or an amount for so few newcomers, is not set and pays
-    nothing.
+    Their age band, and one nobody is listed in, gets the amount of the nearest band of the same sex with persons
+    enough, the younger of two; where there is none, the mean of all. An add-on that so few hold, or an amount for so
+    few newcomers, is not set and pays nothing.
     """
-    persons = _persons(fitted)
+    persons = persons_by_age_and_sex(fitted)
     months = np.bincount(fitted.cell, fitted.exposure, N_CELLS).reshape(table.cells.shape)
     cells, add_ons = table.cells.copy(), table.add_ons.copy()
     known = ~np.isnan(table.cells) & (months > 0)
     enough = known & (persons >= FEWEST_PERSONS)
-    for band, sex in np.argwhere(_few(persons) & known):
+    for band, sex in np.argwhere((persons < FEWEST_PERSONS) & ~np.isnan(table.cells)):
         near = np.flatnonzero(enough[:, sex])
         cells[band, sex] = (table.cells[near[np.abs(near - band).argmin()], sex] if len(near) else
                             np.average(table.cells[known], weights=months[known]))
     if table.conditions and table.kind != "count":
-        add_ons[_few(fitted.persons_holding(table.rule or ""))] = np.nan
+        add_ons[is_few(fitted.persons_holding(table.rule or ""))] = np.nan
     per_newcomer = table.per_newcomer
     if per_newcomer is not None and len(np.unique(fitted.person[newcomers(fitted)])) < FEWEST_PERSONS:
         per_newcomer = None
@@ -41,19 +42,16 @@ def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
 
 def set_by_few(rows: pd.DataFrame, table: AmountTable, fitted: Cohort) -> np.ndarray:
     """Which rows of amounts (kind, name, sex, age_from) one to four persons set, bool."""
-    few: set[object] = {(BAND_FROM[band], SEXES[sex]) for band, sex in np.argwhere(_few(_persons(fitted)))}
+    few: set[object] = {(BAND_FROM[band], SEXES[sex])
+                        for band, sex in np.argwhere(is_few(persons_by_age_and_sex(fitted)))}
     if table.rule:
-        held = _few(fitted.persons_holding(table.rule))
+        held = is_few(fitted.persons_holding(table.rule))
         few |= {name for name, so_few in zip(table.conditions, held, strict=True) if so_few}
     return np.array([((row.age_from, row.sex) if row.kind == "age_sex" else row.name) in few
                      for row in rows.itertuples(index=False)])
 
 
-def _persons(cohort: Cohort) -> np.ndarray:
+def persons_by_age_and_sex(cohort: Cohort) -> np.ndarray:
     """Persons by age band and sex, shape (21, 2)."""
     pairs = np.unique(cohort.person.astype(np.int64) * N_CELLS + cohort.cell)
     return np.bincount(pairs % N_CELLS, minlength=N_CELLS).reshape(len(BAND_FROM), len(SEXES))
-
-
-def _few(persons: np.ndarray) -> np.ndarray:
-    return (persons > 0) & (persons < FEWEST_PERSONS)

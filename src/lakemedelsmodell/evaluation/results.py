@@ -20,7 +20,15 @@ from lakemedelsmodell.evaluation.plan import ORACLE, TAKEN_APART, TODAY
 from lakemedelsmodell.measures.calibration import payment_system_fit, redistribution
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contributions import contributions
-from lakemedelsmodell.measures.disclosure import hidden, hidden_centres, hidden_groups, persons_by_centre
+from lakemedelsmodell.measures.disclosure import (
+    NAMES,
+    emptied,
+    hidden,
+    hidden_centres,
+    hidden_groups,
+    persons_by_centre,
+    without_extremes,
+)
 from lakemedelsmodell.measures.fit import variation
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
 from lakemedelsmodell.measures.incentives import starter_packs
@@ -31,7 +39,7 @@ from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_throu
 from lakemedelsmodell.models.named_groups import centre_groups
 from lakemedelsmodell.verdict import ManipulationFinding, judge_results, read_rule
 
-OF_THE_LIST = ("centre_id", "name", "model", "listed_months", "cost_sek", "own_cost_sek")
+OF_THE_LIST = (*NAMES, "listed_months", "cost_sek", "own_cost_sek")
 """Columns of centres.csv that no payment changes."""
 EXAMPLES = {
     "Johan": (60, "M", ()),
@@ -72,8 +80,10 @@ def _persons(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]
         told.loc[hidden_groups(names, rows["persons"].to_numpy(), cohort.n_persons)] = None
         return told
 
-    centres = cohort.centres
-    operator = centres["operator"].to_numpy() if "operator" in centres else np.full(len(centres), None)
+    centres, kinds = cohort.centres, _shown_kinds(cohort)
+    operator = np.full(len(centres), None)
+    for run_by in ("public", "private"):
+        operator[kinds.get(f"operator:{run_by}", [])] = run_by
     today = comparison.settlements.get(TODAY)
     found = {}
     for model, rows in comparison.groups.groupby("model"):
@@ -106,13 +116,12 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
         found[name] = {
             "role": roles[name], "payable": table is not None, "phi": settlement.phi,
             "unscaled": {"reimbursement_sek": float(settlement.unscaled_sek.sum()),
-                         "spread": _without_extremes(comparison.unscaled_spreads[name].measures(),
-                                                     settlement.unscaled_net_per_month, not_shown[name])},
+                         "spread": without_extremes(comparison.unscaled_spreads[name].measures(),
+                                                    settlement.unscaled_net_per_month, not_shown[name])},
             "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
             "fit": asdict(comparison.fits[name]),
             "payment_fit": asdict(payment_system_fit(cohort, payment, alpha, varies)),
-            "spread": _without_extremes(comparison.spreads[name].measures(), settlement.net_per_month,
-                                        not_shown[name]),
+            "spread": without_extremes(comparison.spreads[name].measures(), settlement.net_per_month, not_shown[name]),
             "noise_floor": None, "true_sd": None, "reliability": None, "true_spread_p_value": None,
             "true_spread_reduction": None, "spread_parts": [], "funnel": None, "persistence": None, "split_half": None,
             # Only a truth can tell these.
@@ -125,19 +134,19 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
     return found
 
 
-def _without_extremes(measures: dict[str, float], net: np.ndarray, not_shown: np.ndarray) -> dict[str, float]:
-    """Lowest and highest of the centres that may be shown; the other measures are of all."""
-    if not not_shown.any():
-        return measures
-    shown = net[~not_shown & ~np.isnan(net)]
-    return measures | {"min": shown.min(initial=np.inf), "max": shown.max(initial=-np.inf)}
+def _shown_kinds(cohort: Cohort) -> dict[str, np.ndarray]:
+    """Masks of the kinds of centre that at least five persons are listed at, as there are at all others."""
+    listed = persons_by_centre(cohort)
+    kinds = {name: mask for name, mask in centre_groups(cohort) if mask.any()}
+    few = hidden_groups(list(kinds), np.array([listed[mask].sum() for mask in kinds.values()]), int(listed.sum()))
+    return {name: mask for (name, mask), left_out in zip(kinds.items(), few, strict=True) if not left_out}
 
 
 def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]]:
     """What changes from today's model to each other: for the centres, for kinds of centre and for groups of persons."""
     if TODAY not in comparison.settlements:
         return {}
-    kinds = {name: mask for name, mask in centre_groups(cohort) if mask.any()}
+    kinds = _shown_kinds(cohort)
     at_hand = comparison.groups.set_index(["model", "group"])[["persons", "listed_months", "under_compensation_sek"]]
     today = at_hand.loc[TODAY]
     today = today[~hidden_groups(list(today.index), today["persons"].to_numpy(), cohort.n_persons)]
@@ -250,7 +259,7 @@ def beside_results(period: Period, cohort: Cohort, comparison: Comparison) -> di
     alpha = next(iter(comparison.settlements.values())).cost_responsibility
     return {
         "period": period_dict(period), "totals": totals_dict(cohort, comparison, alpha),
-        "models": {name: {"phi": comparison.settlements[name].phi, "spread": _without_extremes(
+        "models": {name: {"phi": comparison.settlements[name].phi, "spread": without_extremes(
             comparison.spreads[name].measures(), comparison.settlements[name].net_per_month, not_shown[name])}
                    for name in comparison.models},
         "contrasts": [asdict(c) for c in comparison.contrasts],
@@ -326,12 +335,11 @@ def centres_frame(comparison: Comparison, cohort: Cohort, chance: Chance | None 
     small, not_shown = hidden_centres(comparison, cohort)
     of = pd.DataFrame({"centre_id": cohort.centre_ids, "small": small})
     rows = frame[["centre_id", "model"]].merge(of, on="centre_id", how="left")["small"].to_numpy()
-    frame = frame.astype(dict.fromkeys(frame.select_dtypes(bool), object))  # a truth value may be unknown
-    frame.loc[rows, [c for c in frame if c not in ("centre_id", "name", "model")]] = None
+    frame = emptied(frame, rows, NAMES)
     for name, hidden_here in not_shown.items():
-        if (pooled := hidden_here & ~small).any():
-            at = (frame["model"] == name) & frame["centre_id"].isin(cohort.centre_ids[pooled])
-            frame.loc[at, [c for c in frame if c not in OF_THE_LIST]] = None
+        pooled = hidden_here & ~small
+        at = (frame["model"] == name) & frame["centre_id"].isin(cohort.centre_ids[pooled])
+        frame = emptied(frame, at.to_numpy(), OF_THE_LIST)
     return frame
 
 

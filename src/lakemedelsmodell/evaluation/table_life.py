@@ -11,7 +11,7 @@ import pandas as pd
 
 from lakemedelsmodell.amounts import AmountTable, cost_shares, reprice, side_by_side
 from lakemedelsmodell.conditions import ConditionSet
-from lakemedelsmodell.data.cohort import CentreTotals, Cohort
+from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.evaluation.few import set_by_enough, set_by_few
 from lakemedelsmodell.evaluation.plan import (
     CAP_SHARE,
@@ -84,24 +84,26 @@ def _add_on_cost(table: AmountTable, fitted: Cohort, alpha: float) -> dict[str, 
     return dict(zip(table.conditions, (exact / alpha * months).tolist(), strict=True))
 
 
-def phasing_in(tables: Mapping[str, AmountTable], totals: CentreTotals, alpha: float, own_cost: float,
+def phasing_in(tables: Mapping[str, AmountTable], paid: Cohort, alpha: float, own_cost: float,
                budget_sek: float | None) -> dict[str, Any] | None:
     """From the published table to the proposal in one to five years, with and without a cap on loss.
 
-    ``own_cost`` is αC̄, SEK per listed month; the cap is :data:`CAP_SHARE` of it a year.
+    ``own_cost`` is αC̄, SEK per listed month; the cap is :data:`CAP_SHARE` of it a year. The largest loss and gain are
+    those of the centres that may be shown.
     """
     if PHASE_IN_FROM not in tables or PROPOSAL not in tables:
         return None
     cap = round(CAP_SHARE * own_cost, 2)
+    totals, shown = paid.totals("dispensed"), ~hidden(persons_by_centre(paid))
     rows = []
     for years in range(1, LONGEST_PHASE_IN + 1):
         for most in (None, cap):
             way = phase_in(tables[PHASE_IN_FROM], tables[PROPOSAL], totals, alpha, years=years, cap=most,
                            budget_sek=budget_sek)
             for year, (change, held) in enumerate(zip(way.yearly_change, way.held_up, strict=True), 1):
-                listed = change[~np.isnan(change)]
+                listed, told = (change[~np.isnan(change) & some] for some in (True, shown))
                 rows.append({"years": years, "cap": most, "year": year, "mean_abs_change": float(np.abs(listed).mean()),
-                             "largest_loss": float(listed.min()), "largest_gain": float(listed.max()),
+                             "largest_loss": told.min(initial=np.inf), "largest_gain": told.max(initial=-np.inf),
                              "held_up": int(held.sum())})
     return {"from": PHASE_IN_FROM, "to": PROPOSAL, "cap": cap, "rows": rows}
 

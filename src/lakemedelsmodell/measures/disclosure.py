@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 FEWEST_AMOUNTS = 5
 """What is merged of a centre's payment is at least so many amounts. Several models' rows give several equations in the
 same months: with fewer amounts they could be solved for one of them."""
+
+
+NAMES = ("centre_id", "name", "model")
+"""Columns of centres.csv that tell nothing of a centre's persons."""
+MONTHS_OF_FEW = 12 * FEWEST_PERSONS
+"""Listed months below which fewer than five persons may stand, were they listed a whole year."""
 
 
 def is_few(persons: np.ndarray) -> np.ndarray:
@@ -40,6 +47,11 @@ def hidden(persons: np.ndarray) -> np.ndarray:
     if few.any() and (enough := persons >= FEWEST_PERSONS).any():
         few[np.where(enough, persons, np.iinfo(np.int64).max).argmin()] = True
     return few
+
+
+def hidden_by_months(months: np.ndarray) -> np.ndarray:
+    """:func:`hidden` where persons were never counted: what has fewer than :data:`MONTHS_OF_FEW` listed months."""
+    return hidden(months * (FEWEST_PERSONS / MONTHS_OF_FEW))
 
 
 def merged(persons: np.ndarray, least: int = FEWEST_AMOUNTS, also: np.ndarray | None = None) -> np.ndarray:
@@ -101,3 +113,18 @@ def hidden_centres(comparison: Comparison, cohort: Cohort) -> tuple[np.ndarray, 
             paid = small | hidden(persons_by_centre(cohort, pooled_cost(cohort, table.pool_threshold) > 0))
         by_model[name] = paid
     return small, by_model
+
+
+def emptied(frame: pd.DataFrame, rows: np.ndarray, keep: Sequence[str]) -> pd.DataFrame:
+    """The frame with nothing but the columns of ``keep`` told in the rows of a mask; a truth value may be unknown."""
+    frame = frame.astype(dict.fromkeys(frame.select_dtypes(bool), object))
+    frame.loc[rows, [c for c in frame if c not in keep]] = None
+    return frame
+
+
+def without_extremes(measures: dict[str, float], net: np.ndarray, not_shown: np.ndarray) -> dict[str, float]:
+    """A spread's lowest and highest of the centres that may be shown; its other measures are of all."""
+    if not not_shown.any():
+        return measures
+    shown = net[~not_shown & ~np.isnan(net)]
+    return measures | {"min": shown.min(initial=np.inf), "max": shown.max(initial=-np.inf)}

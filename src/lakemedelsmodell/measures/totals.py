@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS, SEXES
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contrasts import contrast
+from lakemedelsmodell.measures.disclosure import (
+    MONTHS_OF_FEW,
+    NAMES,
+    emptied,
+    hidden_by_months,
+    without_extremes,
+)
 from lakemedelsmodell.measures.fit import fit_measures
 from lakemedelsmodell.measures.spread import spread
 from lakemedelsmodell.models.from_totals import TotalsFit, TotalsModel, cells_of, models_of
@@ -47,25 +55,37 @@ class TotalsComparison:
     cost_responsibility: float
     warnings: tuple[str, ...]
 
+    @cached_property
+    def not_shown(self) -> np.ndarray:
+        """Centres of which nothing is shown, bool, shape (K,): perhaps of fewer than five persons, and one more."""
+        return hidden_by_months(self.totals.months)
+
     def amounts_frame(self) -> pd.DataFrame:
         """α × cost per listed month (per unit of an index or a covariate), columns of amounts.csv.
 
         Wider age bands stand once for each five-year band they cover; kind is age_sex, condition, index
-        or covariate.
+        or covariate. Unknown for what perhaps fewer than five persons of all centres have set.
         """
         rows: list[tuple[Any, ...]] = []
         for name, fit in self.fits.items():
             for (kind, label), cost in zip(fit.columns, fit.amounts, strict=True):
-                rows += [(name, *row, self.cost_responsibility * cost) for row in _amount_rows(kind, label)]
+                told = np.nan if self._set_by_few(kind, label) else self.cost_responsibility * cost
+                rows += [(name, *row, told) for row in _amount_rows(kind, label)]
         frame = pd.DataFrame(rows, columns=["model", "kind", "name", "sex", "age_from", "age_to", "sek_per_month"])
         return frame.astype({"age_from": "Int64", "age_to": "Int64"}).reindex(columns=list(AMOUNT_COLUMNS))
 
+    def _set_by_few(self, kind: str, label: str) -> bool:
+        if kind not in ("age_sex", "flag"):
+            return False
+        months = self.totals.columns[kind][:, self.totals.names[kind].index(label)].sum()
+        return 0 < months < MONTHS_OF_FEW
+
     def centres_frame(self) -> pd.DataFrame:
-        """One row per centre and model, columns of centres.csv."""
+        """One row per centre and model, columns of centres.csv; empty for those not shown."""
         frame = self.comparison.centres_frame()
         names = self.totals.centres.set_index("centre_id")["name"]
         frame.insert(1, "name", frame["centre_id"].map(names))
-        return frame
+        return emptied(frame, frame["centre_id"].isin(self.totals.centre_ids[self.not_shown]).to_numpy(), NAMES)
 
     def per_cent(self) -> pd.DataFrame:
         """Spread of every model in per cent of what centres pay on average, one row per model."""
@@ -89,9 +109,13 @@ class TotalsComparison:
             "models": {name: {
                 "role": fit.model.role, "phi": comparison.settlements[name].phi,
                 "unscaled": {"reimbursement_sek": float(comparison.settlements[name].unscaled_sek.sum()),
-                             "spread": comparison.unscaled_spreads[name].measures()},
+                             "spread": without_extremes(comparison.unscaled_spreads[name].measures(),
+                                                        comparison.settlements[name].unscaled_net_per_month,
+                                                        self.not_shown)},
                 "amounts": shown[(amounts["model"] == name).to_numpy()].to_dict("records"),
-                "fit": asdict(comparison.fits[name]), "spread": comparison.spreads[name].measures(),
+                "fit": asdict(comparison.fits[name]),
+                "spread": without_extremes(comparison.spreads[name].measures(),
+                                           comparison.settlements[name].net_per_month, self.not_shown),
                 "noise_floor": None, "true_sd": None, "pass_through": None, "rmse_to_ideal": None,
                 "predictive_ratios": {},
             } for name, fit in self.fits.items()},
@@ -131,9 +155,11 @@ def compare_totals(totals: Totals, cost_responsibility: float, budget_sek: float
     for model in models_of(totals):
         fits[model.name] = fit = model.fit(totals)
         pay = cost_responsibility * fit.left_out * totals.months
-        if len(below := totals.centre_ids[pay < 0]):
-            warnings.append(f"{model.name}: {len(below)} centres would be paid less than nothing, the first "
-                            f"{below[0]}; they are paid 0. No other centre is like them.")
+        if (below := pay < 0).any():
+            told = totals.centre_ids[below & ~hidden_by_months(totals.months)]
+            warnings.append(f"{model.name}: {below.sum()} centres would be paid less than nothing"
+                            f"{f', the first {told[0]}' if len(told) else ''}; they are paid 0. No other centre is "
+                            "like them.")
         settlements[model.name] = close_to_budget(model.name, centres, pay.clip(min=0), cost_responsibility, budget_sek)
         measured[model.name] = fit_measures(totals.cost, fit.left_out, totals.months)
     comparison = Comparison(
