@@ -402,6 +402,21 @@ def test_boosting_is_deterministic_and_takes_a_sample_by_hash(interaction):
     assert set(twice.person[small._sample(twice)]) == set(interaction.person[rows])
 
 
+def test_boosting_of_profiles_grows_the_trees_of_single_rows():
+    """Also where a leaf's least number of rows binds, in profiles of one row and of hundreds."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    rng = np.random.default_rng(8)
+    flags = rng.random((6000, 5)) < [0.004, 0.01, 0.05, 0.2, 0.5]
+    months = rng.integers(1, 7, 6000).astype(float)
+    data = cohort(rng.integers(0, 5, 6000), months * (rng.exponential(30, 6000) + flags @ [900, 500, 200, 40, 10]),
+                  flags=flags, months=months, band=rng.integers(4, 12, 6000), sex=rng.integers(0, 2, 6000))
+    X = np.column_stack([data.band, data.sex, data.flags["dispensed"]]).astype(float)
+    plain = HistGradientBoostingRegressor(max_iter=50, learning_rate=0.2, max_leaf_nodes=15, min_samples_leaf=100,
+                                          early_stopping=False).fit(X, data.cost / months, sample_weight=months)
+    np.testing.assert_allclose(Boosting().fit(data, 1.0, replace(data)).per_row, plain.predict(X), rtol=1e-5)
+
+
 def test_boosting_on_its_own_cohort_predicts_each_centre_from_others():
     """Noise that is only a centre's own cannot be learnt from others."""
     data = cohort(np.repeat([0, 1], 300), np.repeat([60.0, 600.0], 300), band=np.repeat([3, 15], 300))

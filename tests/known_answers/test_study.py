@@ -32,7 +32,7 @@ from lakemedelsmodell.study import (
     study_run,
 )
 from lakemedelsmodell.study.cohorts import world_cohorts
-from lakemedelsmodell.study.grid import Dimension, Grid, changed, design, sign_change
+from lakemedelsmodell.study.grid import MEASURES, Dimension, Grid, GridResult, _mapped, changed, design, sign_change
 from lakemedelsmodell.study.replicate import HEADLINE, atc_level_2, pass_through_at_need, payable
 from lakemedelsmodell.study.studies import judge_replicates
 
@@ -446,6 +446,42 @@ def test_a_grid_maps_where_the_sign_flips(tmp_path):
     with pytest.raises(UserError, match="volume"):
         found.along("volumes")
     assert run_grid(grid, scale=TINY, kept=tmp_path).table.equals(found.table)
+    assert flips["flips_from"].isna().all()
+
+
+def of_draws(*draws):
+    """A grid of one dimension in the levels 0, 1 and 2, with what each draw measured there."""
+    grid = Grid.model_validate({"world": "skane_2026h1", "points": 0, "levels": 3, "replicates": len(draws),
+                                "dimension": [{"name": "tail", "path": "prescribing.tail", "low": 0, "high": 2}]})
+
+    def drawn(value):
+        measures = {}
+        for model, measure, _ in MEASURES.values():
+            measures.setdefault(model, {})[measure] = value
+        return replace(made_up(), measures=measures)
+
+    rows = [{"design": "one_at_a_time", "varied": "tail", "tail": float(level), "replicates": len(draws), "scale": 1.0,
+             **_mapped([drawn(values[level]) for values in draws])} for level in range(3)]
+    return GridResult(grid, pd.DataFrame(rows))
+
+
+def hatched(result):
+    fills = [c for c in result.plot_map(["rmse_change"]).axes[0].collections if c.get_hatch()]
+    return [path for fill in fills for path in fill.get_paths() if len(path.vertices)]
+
+
+def test_draws_that_disagree_widen_where_the_sign_flips():
+    sure, unsure = of_draws([-1, 0.5, 2], [-1, 0.5, 2]), of_draws([-1.5, -0.5, 2], [-0.5, 1.5, 2], [-1, 0.5, 2])
+    one = sure.flips().set_index("measure").loc["rmse_change"]
+    assert (one["flips_at"], one["flips_from"], one["flips_to"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert (one["negative_low"], one["negative_high"], one["se_low"]) == (1, 0, 0)
+    found = unsure.flips().set_index("measure").loc["rmse_change"]
+    assert found["flips_at"] == pytest.approx(2 / 3)
+    assert unsure.along("tail")["rmse_change_negative"].tolist() == pytest.approx([1, 1 / 3, 0])
+    # Mean ± t(2) × SD/√3: −1 ± 1.24, 0.5 ± 2.48 and 2 ± 0, so that the upper end is above 0 all the way.
+    assert np.isnan(found["flips_from"])
+    assert found["flips_to"] == pytest.approx(1 + 1.984 / (1.984 + 2), abs=0.01)
+    assert hatched(unsure) and not hatched(sure)
 
 
 def test_the_shipped_grid_s_results_are_of_its_points():

@@ -20,7 +20,10 @@ def study(
     worlds: Annotated[
         list[str] | None, typer.Argument(metavar="WORLD…", help="Names of shipped worlds, or files.")
     ] = None,
-    replicates: Annotated[int, typer.Option(help="Draws of each world.", min=1)] = 10,
+    replicates: Annotated[
+        int | None,
+        typer.Option(help="Draws of each world (else 10) and point of the grid (else as its file says).", min=1),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Draws at a time; the result is the same with any number.", min=1)] = 2,
     scale: Annotated[float, typer.Option(help="Share of the persons per centre, above 0.")] = 1.0,
     out: Annotated[Path | None, typer.Option(help="Folder to write; an earlier study there is gone on with.")] = None,
@@ -66,16 +69,19 @@ def study(
 
 
 def _print_flips(flips: pd.DataFrame) -> None:
-    """Along each dimension: the measure at its two ends, and where it changes sign."""
-    head = ("measure", "dimension", "range", "there", "changes sign at")
+    """Along each dimension: the measure and the share of draws in which it is below 0 at its two ends, and where it
+    changes sign, with the 95 % interval over draws."""
+    head = ("measure", "dimension", "range", "there", "draws below 0", "changes sign at", "95 %")
     rows = [
         (
             f.measure,
             f.dimension,
             f"{f.low:g} to {f.high:g}",
             f"{number(f.at_low, 3)} to {number(f.at_high, 3)}",
+            f"{f.negative_low:.0%} to {f.negative_high:.0%}",
             number(f.flips_at, 3),
+            f"{number(f.flips_from, 3)} to {number(f.flips_to, 3)}" if f.flips_at == f.flips_at else "–",
         )
         for f in flips.itertuples()
     ]
-    print(columns([head, *rows], "<<<<>"), end="\n\n")
+    print(columns([head, *rows], "<<<<<>>"), end="\n\n")

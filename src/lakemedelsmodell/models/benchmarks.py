@@ -26,6 +26,8 @@ MAX_REPEATS = 20
 
 BOOSTING_PERSONS = 200_000
 BOOSTING_FOLDS = 10
+BOOSTING_LEAF = 100
+"""Rows of a cohort in a leaf at least: cost is so skewed that smaller ones chase single persons."""
 
 
 class AgeSexCni(LeastSquares):
@@ -229,14 +231,18 @@ class Boosting(Predictor):
         from sklearn.ensemble import HistGradientBoostingRegressor
         from threadpoolctl import threadpool_limits
 
-        exposure = cohort.exposure[rows]
         profiles = cohort.profiles(self.rule)
-        # Large leaves: cost is so skewed that small ones chase single persons.
-        model = HistGradientBoostingRegressor(max_iter=50, learning_rate=0.2, max_leaf_nodes=15,
-                                              min_samples_leaf=100, early_stopping=False, random_state=self.seed)
+        of_row, U = profiles.of_row[rows], len(profiles.cell)
+        months, cost = (np.bincount(of_row, per_row[rows], U) for per_row in (cohort.exposure, cost_to_fit(cohort)))
+        # Rows of one profile never part, so they stand together; as no more than a leaf must hold, which they then do.
+        stands_for = np.minimum(np.bincount(of_row, minlength=U), BOOSTING_LEAF)
+        row = np.repeat(np.arange(U), stands_for)
+        model = HistGradientBoostingRegressor(
+            max_iter=50, learning_rate=0.2, max_leaf_nodes=15, min_samples_leaf=BOOSTING_LEAF, early_stopping=False,
+            random_state=self.seed)
         with threadpool_limits(1, "openmp"):  # threads that wait for a busy machine take many times as long
-            grown = model.fit(_features(profiles)[profiles.of_row[rows]], cost_to_fit(cohort)[rows] / exposure,
-                              sample_weight=exposure)
+            grown = model.fit(_features(profiles)[row], cost[row] / months[row],
+                              sample_weight=months[row] / stands_for[row])
             predicted: np.ndarray = grown.predict(features)
             return predicted
 

@@ -24,6 +24,7 @@ from lakemedelsmodell.verdict import ManipulationFinding, Rule
 
 SCHEMA_VERSION = 1
 REPLICATES = "replicates"
+WORLD_REPLICATES = 10
 RESULTS = ("study.json", "study.csv", "spread.svg", "truth.svg", "grid.json", "grid.csv", "flips.csv", "grid.svg",
            "map.svg")
 
@@ -38,12 +39,13 @@ class StudyRun:
     seconds: float
 
 
-def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path | None = None, replicates: int = 10,
-              workers: int = 2, scale: float = 1.0, rule: Rule | None = None, manipulation: Sequence[Path] = (),
-              progress: Progress = quiet) -> StudyRun:
+def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path | None = None,
+              replicates: int | None = None, workers: int = 2, scale: float = 1.0, rule: Rule | None = None,
+              manipulation: Sequence[Path] = (), progress: Progress = quiet) -> StudyRun:
     """Carry out a study and write study.json, study.csv and figures, and those of the grid, into ``out``.
 
-    ``manipulation``: what ``manipulate`` found in some of the worlds, for the verdict on each.
+    ``replicates``: draws of each world, and of each point of the grid; None: :data:`WORLD_REPLICATES`, and what the
+    grid says. ``manipulation``: what ``manipulate`` found in some of the worlds, for the verdict on each.
 
     A folder of an earlier study is gone on with: what it has drawn is not drawn again, its results are replaced. Any
     other folder with something in it is refused (UserError), as is a call that asks for neither worlds nor a grid.
@@ -53,16 +55,18 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
     if not 0 < scale <= 10:
         raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
     played = findings_in_worlds(manipulation, worlds)
-    study_tasks(worlds, replicates, scale)  # what cannot be is said before anything is written
+    of_world = WORLD_REPLICATES if replicates is None else replicates
+    study_tasks(worlds, of_world, scale)  # what cannot be is said before anything is written
     if grid is not None:
-        grid_tasks(grid, replicates, scale)
+        grid = grid if replicates is None else grid.model_copy(update={"replicates": replicates})
+        grid_tasks(grid, grid.replicates, scale)
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / ("study" if len(worlds) != 1 else f"study_{worlds[0].name}") if out is None else out
     with alone(folder):
         _check(folder)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        return _carried_out(worlds, grid, folder, replicates, workers, scale, rule, played, progress, clock, started)
+        return _carried_out(worlds, grid, folder, of_world, workers, scale, rule, played, progress, clock, started)
 
 
 def _carried_out(worlds: Sequence[Scenario], grid: Grid | None, folder: Path, replicates: int, workers: int,
@@ -74,22 +78,22 @@ def _carried_out(worlds: Sequence[Scenario], grid: Grid | None, folder: Path, re
     for name in RESULTS:
         (folder / name).unlink(missing_ok=True)
 
-    how: dict[str, Any] = {"replicates": replicates, "scale": scale, "workers": workers, "kept": folder / REPLICATES,
-                           "progress": progress}
-    done = study(worlds, rule=rule, played=played, **how) if worlds else None
+    how: dict[str, Any] = {"scale": scale, "workers": workers, "kept": folder / REPLICATES, "progress": progress}
+    done = study(worlds, replicates=replicates, rule=rule, played=played, **how) if worlds else None
     mapped = run_grid(grid, **how) if grid else None
-    head = {"schema": SCHEMA_VERSION, "versions": versions(), "replicates": replicates, "scale": scale}
+    head = {"schema": SCHEMA_VERSION, "versions": versions(), "scale": scale}
     if done is not None:
         whole(folder / "study.csv", done.to_frame().to_csv(index=False, lineterminator="\n"))
         _figure(folder / "spread.svg", done.plot().figure)
         _figure(folder / "truth.svg", done.plot_truth().figure)
-        whole(folder / "study.json", to_json(head | done.to_dict()))
+        whole(folder / "study.json", to_json(head | {"replicates": replicates} | done.to_dict()))
     if mapped is not None:
         whole(folder / "grid.csv", mapped.table.to_csv(index=False, lineterminator="\n"))
         whole(folder / "flips.csv", mapped.flips().to_csv(index=False, lineterminator="\n"))
         _figure(folder / "grid.svg", mapped.plot())
         _figure(folder / "map.svg", mapped.plot_map())
-        whole(folder / "grid.json", to_json(head | {"grid": mapped.grid.model_dump(mode="json", by_alias=True),
+        whole(folder / "grid.json", to_json(head | {"replicates": mapped.grid.replicates,
+                                                    "grid": mapped.grid.model_dump(mode="json", by_alias=True),
                                                     "flips": mapped.flips().to_dict("records")}))
     seconds = time.perf_counter() - clock
     whole(folder / MANIFEST, to_json({

@@ -65,7 +65,8 @@ class Dimension(BaseModel):
 
 
 class Grid(BaseModel):
-    """Which worlds: ``points`` of a Latin hypercube over all dimensions and ``levels`` of each alone."""
+    """Which worlds: ``points`` of a Latin hypercube over all dimensions and ``levels`` of each alone, each drawn
+    ``replicates`` times with the same random numbers at every point."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,6 +74,7 @@ class Grid(BaseModel):
     points: Annotated[int, Field(ge=0)]
     levels: Annotated[int, Field(ge=2)] = 5
     seed: Annotated[int, Field(ge=0)] = 1
+    replicates: Annotated[int, Field(ge=1)] = 1
     centres: Annotated[int, Field(ge=10)] | None = None
     dimension: Annotated[tuple[Dimension, ...], Field(min_length=1)]
 
@@ -93,30 +95,34 @@ class GridResult:
     grid : Grid
     table : DataFrame, one row per point
         design (latin_hypercube | one_at_a_time), varied (the dimension of a one-at-a-time point), one column per
-        dimension (nan: as in the world), per measure of :data:`MEASURES` its mean over replicates and the Monte-Carlo
-        standard error of it (``<measure>_mcse``, nan with one replicate), replicates, scale.
+        dimension (nan: as in the world), per measure of :data:`MEASURES` its mean over replicates, the Monte-Carlo
+        standard error of it (``<measure>_mcse``, nan with one replicate) and the share of replicates in which it is
+        below 0 (``<measure>_negative``), replicates, scale.
     """
 
     grid: Grid
     table: pd.DataFrame
 
     def along(self, dimension: str) -> pd.DataFrame:
-        """The points where this dimension alone varies, in its order: its value, every measure and its standard error.
+        """The points where this dimension alone varies, in its order: its value, every measure, its standard error and
+        the share of draws in which it is below 0.
 
         Raises UserError for a dimension the grid has not.
         """
         names = [d.name for d in self.grid.dimension]
         if dimension not in names:
             raise unknown_name("dimension", dimension, names)
-        columns = [dimension, *(column for m in MEASURES for column in (m, f"{m}_mcse"))]
+        columns = [dimension, *(column for m in MEASURES for column in (m, f"{m}_mcse", f"{m}_negative"))]
         return self.table[self.table["varied"] == dimension].sort_values(dimension, ignore_index=True)[columns]
 
     def flips(self) -> pd.DataFrame:
         """Where each measure changes sign along each dimension, the others as in the world.
 
-        Columns dimension, unit, measure, low, high (of the range), at_low, at_high (the measure there), flips_at (by
-        straight lines between levels; nan: nowhere), effect, effect_se (change of the measure over the whole range of
-        the dimension by least squares over the Latin hypercube; nan with too few points), positive (share of the
+        Columns dimension, unit, measure, low, high (of the range), at_low, at_high (the measure there), se_low, se_high
+        (its Monte-Carlo standard error), negative_low, negative_high (share of draws in which it is below 0), flips_at
+        (by straight lines between levels; nan: nowhere), flips_from, flips_to (where the ends of its 95 % interval over
+        draws do; nan: not within the range, or one draw), effect, effect_se (change of the measure over the whole range
+        of the dimension by least squares over the Latin hypercube; nan with too few points), positive (share of the
         hypercube's points where the measure is above 0).
         """
         found = []
@@ -124,11 +130,25 @@ class GridResult:
             effects = self._effects(measure)
             for d in self.grid.dimension:
                 line = self.along(d.name)
-                x, y = line[d.name].to_numpy(dtype=float), line[measure].to_numpy(dtype=float)
-                found.append((d.name, d.unit, measure, d.low, d.high, y[0], y[-1], sign_change(x, y), *effects[d.name],
+                x, y, error, negative = (line[c].to_numpy(dtype=float) for c in (
+                    d.name, measure, f"{measure}_mcse", f"{measure}_negative"))
+                found.append((d.name, d.unit, measure, d.low, d.high, y[0], y[-1], error[0], error[-1], negative[0],
+                              negative[-1], sign_change(x, y), *self._turns(x, y, error), *effects[d.name],
                               self._positive(measure)))
-        return pd.DataFrame(found, columns=["dimension", "unit", "measure", "low", "high", "at_low", "at_high",
-                                            "flips_at", "effect", "effect_se", "positive"])
+        return pd.DataFrame(found, columns=[
+            "dimension", "unit", "measure", "low", "high", "at_low", "at_high", "se_low", "se_high", "negative_low",
+            "negative_high", "flips_at", "flips_from", "flips_to", "effect", "effect_se", "positive"])
+
+    def _turns(self, x: np.ndarray, y: np.ndarray, error: np.ndarray) -> tuple[float, float]:
+        """Where the two ends of the interval of ``y`` change sign, the first first."""
+        from scipy.special import stdtrit
+
+        replicates = int(self.table["replicates"].iloc[0])
+        if replicates == 1 or np.isnan(sign_change(x, y)):
+            return np.nan, np.nan
+        half = stdtrit(replicates - 1, 0.975) * error
+        upper, lower = sign_change(x, y + half), sign_change(x, y - half)
+        return (upper, lower) if y[0] < 0 else (lower, upper)
 
     def _positive(self, measure: str) -> float:
         drawn = self.table.loc[self.table["design"] == "latin_hypercube", measure].dropna()
@@ -176,8 +196,8 @@ class GridResult:
     def plot_map(self, measures: Sequence[str] = MAPPED) -> Figure:
         """A strip per dimension, from the low to the high end of its range with the others as in the world.
 
-        Purple where the measure is below 0, orange above, the deeper the further; a bar with its value where the sign
-        flips.
+        Purple where the measure is below 0, orange above, the deeper the further; hatched where draws do not agree on
+        the sign; a bar with its value where the sign flips.
         """
         import matplotlib.pyplot as plt
 
@@ -192,6 +212,10 @@ class GridResult:
                 fine = np.linspace(d.low, d.high, 200)
                 ax.imshow(np.interp(fine, line[d.name], line[measure])[None, :], aspect="auto", cmap="PuOr_r",
                           vmin=-most, vmax=most, extent=(0, 1, place + 0.4, place - 0.4))
+                nearest = np.abs(fine[:, None] - line[d.name].to_numpy(dtype=float)).argmin(axis=1)
+                share = line[f"{measure}_negative"].to_numpy(dtype=float)[nearest]
+                ax.fill_between(np.linspace(0, 1, len(fine)), place - 0.4, place + 0.4, where=(share > 0) & (share < 1),
+                                facecolor="none", edgecolor="0.35", hatch="////", lw=0)
                 row = flips.loc[(measure, d.name)]
                 for x, value, side in ((0.02, row["at_low"], "left"), (0.98, row["at_high"], "right")):
                     dark = abs(value) > 0.6 * most
@@ -217,12 +241,15 @@ def read_grid(path: Path | None = None) -> Grid:
                         "Compare with the packaged simulations/grid.toml.")
 
 
-def run_grid(grid: Grid, *, replicates: int = 1, scale: float = 1.0, workers: int = 2, kept: Path | None = None,
-             progress: Progress = quiet) -> GridResult:
-    """Draw every point of ``grid`` ``replicates`` times. ``scale`` multiplies list sizes; the rest as for ``study``.
+def run_grid(grid: Grid, *, replicates: int | None = None, scale: float = 1.0, workers: int = 2,
+             kept: Path | None = None, progress: Progress = quiet) -> GridResult:
+    """Draw every point of ``grid`` ``replicates`` times (None: as the grid says).
+
+    ``scale`` multiplies list sizes; the rest as for ``study``. The work is points × replicates.
 
     Raises UserError for a path that is no parameter of the world, or a value it cannot have.
     """
+    replicates = grid.replicates if replicates is None else replicates
     points, tasks = design(grid), grid_tasks(grid, replicates, scale)
     done = run_tasks(tasks, kept=Kept(kept), workers=workers, progress=progress)
     rows = [{"design": point["design"], "varied": point["varied"],
@@ -301,4 +328,5 @@ def _mapped(replicates: Sequence[Replicate]) -> dict[str, float]:
         drawn = [r.measures[model][measure] for r in replicates]
         found[name] = float(np.mean(drawn))
         found[f"{name}_mcse"] = float(np.std(drawn, ddof=1) / np.sqrt(len(drawn))) if len(drawn) > 1 else np.nan
+        found[f"{name}_negative"] = float(np.mean(np.array(drawn) < 0))
     return found

@@ -27,7 +27,6 @@ WORLDS, GRID = "worlds.results.json", "grid.results.csv"
 SCHEMA_VERSION = 1
 SCALE = 0.1
 REPLICATES = 8
-GRID_REPLICATES = 1
 MEASURES = ("sd", "r2", "pass_through", "rmse_to_ideal", "true_sd", "log_sd_ratio", "ci_low", "ci_high",
             "beyond_random", "rmse_change", "pass_through_change")
 """What is kept of each model, with all that it is paired with."""
@@ -107,7 +106,7 @@ def main() -> None:
 
     how: dict[str, Any] = {"workers": given.workers, "kept": given.kept, "progress": say}
     whole(given.folder / WORLDS, to_json(draw_worlds(**how)))
-    mapped = run_grid(read_grid(), replicates=GRID_REPLICATES, scale=SCALE, **how)
+    mapped = run_grid(read_grid(), scale=SCALE, **how)
     whole(given.folder / GRID, mapped.table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
