@@ -117,14 +117,21 @@ def pooled_cost(cohort: Cohort, threshold: float, cost: np.ndarray | None = None
         the longest that anyone is listed. T is not cut for who is listed for less: bad luck is not shorter for them.
     cost : SEK per row, shape (n,); None = the cohort's cost
     """
+    own = cost is None or cost is cohort.cost
     cost = cohort.cost if cost is None else cost
+    excess = np.zeros(len(cost))
+    if own and f"pooled above {threshold}" in cohort.found:
+        rows, above = cohort.found[f"pooled above {threshold}"]
+        excess[rows] = above
+        return excess
     length = cohort.period.n_months if cohort.period else np.bincount(cohort.person, cohort.months).max()
     limit = threshold * length / POOL_MONTHS
     spent = np.bincount(cohort.person, cost)
-    excess = np.zeros(len(cost))
     rows = np.flatnonzero((spent > limit)[cohort.person])
     person, cost = cohort.person[rows], cost[rows].clip(min=0)  # a row of corrections brought nothing above T
     excess[rows] = (spent[person] - limit) * cost / np.bincount(person, cost)[person] if len(rows) else 0.0
+    if own:
+        cohort.found[f"pooled above {threshold}"] = rows, excess[rows]  # few are that dear
     return excess
 
 

@@ -68,9 +68,9 @@ def chance_of(comparison: Comparison, cohort: Cohort, alpha: float) -> Chance:
         return noise_floor(below, guesses[int(np.argmin(missed))], alpha, permutations=0)
 
     thresholds, names = list(dict.fromkeys(pools.values())), comparison.models
-    floors = dict(zip(thresholds, of_each(floor_under, thresholds), strict=True))
+    floors = dict(zip(thresholds, of_each(floor_under, thresholds, len(cohort.cost)), strict=True))
     spreads = of_each(lambda name: true_spread(comparison.settlements[name], cohort, comparison.paid_per_month[name]),
-                      names)
+                      names, len(cohort.cost))
     return Chance(best, {name: floors[pools[name]] for name in names}, dict(zip(names, spreads, strict=True)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
 from itertools import chain
@@ -34,6 +34,10 @@ CONTRASTS = (("chronic", "age_sex"), ("chronic", "age_sex_published"), ("chronic
 """The contrasts of the analysis plan, headline first: (model, against)."""
 
 
+KEPT = 1 << 25
+"""Rows × models up to which what each row is paid is kept; a quarter of a gigabyte."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Settlements of several models on one cohort and one budget, with their measures.
@@ -55,7 +59,8 @@ class Comparison:
         By deciles of the cost that is paid for, R/(αe) after φ and rounding, so that all models predict the same sum.
         Empty where not asked for.
     paid_per_month : mapping, model → float64, shape (n,)
-        SEK per listed month that each row of the cohort was paid, φ and pool included.
+        SEK per listed month that each row of the cohort was paid, φ and pool included; of a large cohort found anew
+        each time it is asked for.
     """
 
     tables: Mapping[str, AmountTable]
@@ -126,6 +131,34 @@ class Comparison:
         return wide.to_html(float_format=lambda v: f"{v:,.3f}") + "<p>Money in SEK per listed month.</p>" + said
 
 
+@dataclass(frozen=True, eq=False)
+class PaidPerMonth(Mapping[str, np.ndarray]):
+    """What every row is paid by each model, found when asked for: one column at a time, not rows × models."""
+
+    payers: Mapping[str, Payer]
+    cohort: Cohort
+    settlements: Mapping[str, Settlement]
+
+    def __getitem__(self, model: str) -> np.ndarray:
+        payer = self.payers[model]
+        return _paid(payer, pay_per_month(payer, self.cohort), self.cohort, self.settlements[model])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.payers)
+
+    def __len__(self) -> int:
+        return len(self.payers)
+
+
+def _paid(payer: Payer, per_row: np.ndarray, cohort: Cohort, settled: Settlement) -> np.ndarray:
+    """SEK per listed month as paid: ``per_row`` scaled by φ, and what the pool pays."""
+    table = table_of(payer)
+    paid = settled.phi * per_row
+    if table is None or table.pool_threshold is None:
+        return paid
+    return paid + settled.cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
+
+
 def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             cost_responsibility: float, budget_sek: float | None = None, *,
             contrasts: Iterable[tuple[str, str]] | None = None, outside_groups: bool = False,
@@ -160,24 +193,29 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
         cohort.profiles(rule)
     stays(cohort)
 
-    def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray, Calibration | None]:
+    keep = len(exposure) * len(named) <= KEPT
+
+    def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray | None, Calibration | None]:
         payer, table = named[name], tables[name]
         per_row = pay_per_month(payer, cohort)
         unrounded = payer.unrounded if isinstance(payer, AmountTable) else None
         exact = pay_per_month(unrounded, cohort) if unrounded else per_row
         settled = settle_rows(payer, cohort, totals[table.rule if table else None], cost_responsibility, budget_sek)
         predicted = exact / cost_responsibility
-        paid = settled.phi * per_row
         if table and table.pool_threshold is not None:
             predicted = predicted + pooled_cost(cohort, table.pool_threshold, fitted_cost) / cohort.months
-            paid = paid + cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
-        return (settled, fit_measures(weighted, predicted, exposure, varies), paid,
-                calibration(cohort, paid / cost_responsibility) if deciles else None)
+        fit = fit_measures(weighted, predicted, exposure, varies)
+        del exact, predicted
+        paid = _paid(payer, per_row, cohort, settled) if keep or deciles else None
+        by_decile = None if paid is None or not deciles else calibration(cohort, paid / cost_responsibility)
+        return settled, fit, paid if keep else None, by_decile
 
-    found = dict(zip(named, of_each(pay_by, named), strict=True))
+    found = dict(zip(named, of_each(pay_by, named, len(exposure)), strict=True))
     settlements = {name: settled for name, (settled, *_) in found.items()}
     fits = {name: fit for name, (_, fit, *_) in found.items()}
-    paid = {name: per_month for name, (*_, per_month, _) in found.items()}
+    paid: Mapping[str, np.ndarray] = (
+        {name: per_month for name, (*_, per_month, _) in found.items() if per_month is not None}
+        if keep else PaidPerMonth(named, cohort, settlements))
     calibrations = {name: by_decile for name, (*_, by_decile) in found.items() if by_decile}
 
     if contrasts is None:

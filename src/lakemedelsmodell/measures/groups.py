@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ FEWEST_PERSONS = 5
 FEWEST_CLUSTERS = 10
 """With fewer centres than this, intervals take persons' rows as independent instead."""
 BLOCK_ROWS = 1 << 12
+SIDE_BY_SIDE = 1 << 26
+"""Rows × columns that are laid side by side; half a gigabyte."""
 
 
 def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
@@ -62,23 +65,32 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
     from scipy.sparse import csr_matrix
 
     own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
-    per_row = _side_by_side(cohort.exposure, own_cost, list(paid_per_month.values()))
     n, n_persons = len(own_cost), int(cohort.person.max(initial=-1)) + 1
-    found = []
-    for group, rows in groups(cohort) if found_groups is None else found_groups:
-        if not len(rows):
-            continue
-        seen = np.zeros(n_persons, dtype=bool)
-        seen[cohort.person[rows]] = True
-        cluster = cohort.centre[rows] if cohort.n_centres >= FEWEST_CLUSTERS else np.arange(len(rows))
-        there = np.bincount(cluster) > 0
-        # One pass over the group's rows adds up the clusters of all models at once.
-        members = csr_matrix((np.ones(len(rows)), (cluster, rows)), shape=(len(there), n))
-        months, spent, *paid = (members @ per_row)[there].T
-        found += [(model, group, int(seen.sum()), months.sum(), *ratio_of_sums(got, spent),
-                   *ratio_of_sums(got - spent, months)) for model, got in zip(paid_per_month, paid, strict=True)]
-    return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
-                                        "under_compensation_sek", "under_ci_low", "under_ci_high"])
+    members = groups(cohort) if found_groups is None else found_groups
+    models = list(paid_per_month)
+    at_once = max(1, SIDE_BY_SIDE // max(n, 1) - 2)
+    if len(models) > at_once:  # several passes over the groups
+        members = [(group, rows.astype(np.int32)) for group, rows in members]
+    found: dict[tuple[int, int], tuple[Any, ...]] = {}
+    for start in range(0, len(models), at_once):
+        together = models[start:start + at_once]
+        per_row = _side_by_side(cohort.exposure, own_cost, [paid_per_month[model] for model in together])
+        for g, (group, rows) in enumerate(members):
+            if not len(rows):
+                continue
+            seen = np.zeros(n_persons, dtype=bool)
+            seen[cohort.person[rows]] = True
+            cluster = cohort.centre[rows] if cohort.n_centres >= FEWEST_CLUSTERS else np.arange(len(rows))
+            there = np.bincount(cluster) > 0
+            # One pass over the group's rows adds up the clusters of all these models at once.
+            sums = csr_matrix((np.ones(len(rows)), (cluster, rows)), shape=(len(there), n)) @ per_row
+            months, spent, *paid = sums[there].T
+            found |= {(g, start + m): (model, group, int(seen.sum()), months.sum(), *ratio_of_sums(got, spent),
+                                       *ratio_of_sums(got - spent, months))
+                      for m, (model, got) in enumerate(zip(together, paid, strict=True))}
+    return pd.DataFrame([found[at] for at in sorted(found)], columns=[
+        "model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high", "under_compensation_sek",
+        "under_ci_low", "under_ci_high"])
 
 
 def _side_by_side(exposure: np.ndarray, own_cost: np.ndarray, paid_per_month: list[np.ndarray]) -> np.ndarray:

@@ -26,8 +26,8 @@ class Stays:
 
     Attributes
     ----------
-    person : int64, shape (U,)
-    centre : int64, shape (U,)
+    person : int32, shape (U,)
+    centre : int32, shape (U,)
         Row of the cohort's centres.
     listed : float64, shape (U,)
         Listed months.
@@ -92,7 +92,7 @@ def _stays(cohort: Cohort) -> Stays:
         order = np.argsort(key, kind="stable")
         key = key[order]
     first = np.flatnonzero(np.diff(key, prepend=-1))
-    person, centre = np.divmod(key[first], cohort.n_centres)
+    person, centre = (part.astype(np.int32) for part in np.divmod(key[first], cohort.n_centres))
     listed = _sum_rows(cohort.months, first, order)
     if cohort.weight is None:
         exposure, squared = listed, listed

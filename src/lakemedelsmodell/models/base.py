@@ -90,7 +90,7 @@ def fit_models(models: Iterable[Model | Predictor], fitted: Cohort, paid: Cohort
             cohort.profiles(rule)  # before the threads, which would each find them
     longest_first = sorted(models, key=lambda model: not isinstance(model, Predictor))
     with threadpool_limits(1):  # of BLAS and OpenMP, whose sums vary with the number of threads
-        by_name = dict(zip((m.name for m in longest_first), of_each(fit, longest_first), strict=True))
+        by_name = dict(zip((m.name for m in longest_first), of_each(fit, longest_first, len(paid.cost)), strict=True))
     found = {model.name: by_name[model.name] for model in models}
     return ({name: payer for name, payer in found.items() if not isinstance(payer, str)},
             tuple(f"{name} is left out: {why}" for name, why in found.items() if isinstance(why, str)))
