@@ -83,6 +83,9 @@ def main(run: Path) -> None:
     told = json.loads(manifest.read_text(encoding="utf-8"))
     manifest.write_text(to_json({**told, "directory": "."}), encoding="utf-8")  # no path of the machine it was made on
     shutil.copy(run / "amounts.csv", PROJECT / "src" / "lakemedelsmodell" / "facts" / "reference_amounts.csv")
+    frontier = run.with_name(f"{run.name}_manipulated") / "frontier.csv"
+    if frontier.is_file():  # what the default design is held to
+        shutil.copy(frontier, PROJECT / "simulations" / f"{run.name}.frontier.csv")
     gallery(run)
     shutil.copy(IMAGES / "all_centres.svg", IMAGES / "net_by_centre.svg")
 

@@ -1,5 +1,7 @@
 """The defended version: amounts bounded by what qualifying costs, below a pool, the same in evaluate as in the play."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,14 @@ from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.data.flags import build_cohort, code_summary
 from lakemedelsmodell.evaluation.plan import payable
 from lakemedelsmodell.manipulation.designs import DEFENDED, read_designs
+from lakemedelsmodell.manipulation.frontier import by_rule
 from lakemedelsmodell.manipulation.region import Region
 from lakemedelsmodell.measures.qualifying import catalogue, cheapest_bundle, most_by_price
 from lakemedelsmodell.models import ChronicDefended, ChronicPool
 from lakemedelsmodell.models.pooled import DEFENDED_POOL
 from small_region import small_region
 
+PROJECT = Path(__file__).resolve().parents[2]
 CODES = pd.DataFrame({
     "atc": ["A10BA02", "A10BJ06", "B01AF02", "L04AX03", "R03BB04"], "rows": 50, "positive_rows": [50, 50, 50, 50, 5],
     "packages": 100.0, "ddd": [10_000.0, 3_000.0, 3_000.0, 9_000.0, 3_000.0],
@@ -73,3 +77,12 @@ def test_evaluate_pays_the_amounts_that_were_played_against():
     assert (terms.add_ons > 0).sum() >= 2
     np.testing.assert_array_equal(np.nan_to_num(table.add_ons), terms.add_ons)
     assert table.pool_threshold == design.pool_threshold
+
+
+def test_the_default_is_what_the_rule_picks_of_the_default_world_at_full_size():
+    """The committed frontier is that of ``manipulate skane_2026h1``; ``reports/refresh.py`` writes it anew."""
+    table = pd.read_csv(PROJECT / "simulations" / "skane_2026h1.frontier.csv")
+    assert [d.name for d in read_designs()] == list(table["design"])
+    again = by_rule(table.drop(columns=["dominated", "recommended"]))
+    pd.testing.assert_frame_equal(again, table)
+    assert table.loc[again["recommended"], "design"].tolist() == [DEFENDED]

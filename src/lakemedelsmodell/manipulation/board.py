@@ -6,8 +6,11 @@ act brings and costs is counted there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from hashlib import blake2b
+from threading import Lock
 from typing import Any
 from zlib import crc32
 
@@ -23,6 +26,10 @@ from lakemedelsmodell.simulation.streams import Keyed, by_name
 PLAYERS = 0.1
 """Share of the centres whose rows are replayed: each plays alone, all of them at once, and for all centres."""
 FREE_AGE = 18
+HALF_YEARS = 10
+"""From two years before the paid half-year to two and a half after, what lies beyond counted with the outermost."""
+ACTS_KEPT = 40
+"""Replays kept for designs under which a centre does the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +89,32 @@ class Outcome:
     person: np.ndarray | None = None
     flags: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
+    @cached_property
+    def more_flags(self) -> np.ndarray:
+        """Flags gained less flags lost in the last half-year, float64, shape (n, C)."""
+        before, after = self.flags[-1]
+        return np.asarray(after.astype(float) - before)
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """What purchases come to for each of n persons, the fee staircase run again; SEK.
+
+    Attributes
+    ----------
+    cost, gross, patients : float64, shape (n,)
+        What the region pays of base drugs; of all drugs what they cost and what patients pay.
+    spent : float64, shape (n, HALF_YEARS)
+        ``cost`` by half-year.
+    flags : what was found in them, by ``Terms.read_as``
+    """
+
+    cost: np.ndarray
+    gross: np.ndarray
+    patients: np.ndarray
+    spent: np.ndarray
+    flags: dict[Any, list[np.ndarray]] = field(default_factory=dict)
+
 
 class Board:
     """The players of a region.
@@ -107,7 +140,7 @@ class Board:
     """
 
     def __init__(self, region: Region, share: float = PLAYERS, seed: int = 20260507):
-        self.region, self.seed = region, seed
+        self.region, self.seed, self._lock = region, seed, Lock()
         fitted, paid = region.cohorts
         K = paid.n_centres
         self.centre_months = np.stack([np.bincount(c.centre, c.months, K) for c in region.cohorts], axis=1)
@@ -182,7 +215,13 @@ class Board:
 
     def carries(self, terms: Terms) -> np.ndarray:
         """Who carries which condition in any half-year of the act's life, bool, shape (n, C)."""
-        return np.any([flags > 0 for flags in self.held(terms)], axis=0)
+        if terms.read_as not in self._carried:
+            self._carried[terms.read_as] = np.any([flags > 0 for flags in self.held(terms)], axis=0)
+        return self._carried[terms.read_as]
+
+    @cached_property
+    def _carried(self) -> dict[Any, np.ndarray]:
+        return {}
 
     # Rows
 
@@ -191,42 +230,99 @@ class Board:
         length = self._begins[persons + 1] - self._begins[persons]
         return np.repeat(self._begins[persons] - np.cumsum(length) + length, length) + np.arange(length.sum())
 
+    def acted(self, codes: np.ndarray) -> np.ndarray:
+        """Places of the rows of some codes (bool, by code) that :attr:`in_act` tells, in order."""
+        order, begins = self._by_code
+        return np.sort(np.concatenate([order[begins[c]:begins[c + 1]] for c in np.flatnonzero(codes)] or [order[:0]]))
+
+    @cached_property
+    def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
+        places = np.flatnonzero(self.in_act)
+        code = self.rows.code[places]
+        order = np.argsort(code, kind="stable")
+        return places[order], np.searchsorted(code[order], np.arange(len(self.region.codes) + 1))
+
+    @cached_property
+    def twin(self) -> Replay:
+        """Everybody's rows as they are."""
+        return self._replayed(self.rows, np.arange(len(self)))
+
+    def _replayed(self, rows: Purchases, who: np.ndarray) -> Replay:
+        """``rows`` of the persons ``who`` (sorted), fees from the first day to the last."""
+        free, n = self.free(rows), len(who)
+        local = rows.numbered(np.searchsorted(who, rows.person))
+        state = FeeState(self.fees.end[who], self.fees.gross_ore[who], self.fees.share_found)
+        paid, gross = replayed_cost(local, free, self.region.staircases, state), local.gross_ore.clip(min=0)
+        base = (gross if self.region.gross_cost else paid) * local.in_base
+        half = 6 * np.arange(-4, HALF_YEARS - 5) + self.region.starts[1]
+        at = local.person * HALF_YEARS + np.searchsorted(half, local.month, side="right")
+        return Replay(np.bincount(local.person, base, n) / 100, np.bincount(local.person, gross, n) / 100,
+                      np.bincount(local.person, gross - paid, n) / 100,
+                      (np.bincount(at, base, n * HALF_YEARS) / 100).reshape(-1, HALF_YEARS))
+
+    @cached_property
+    def _acts(self) -> OrderedDict[bytes, Replay]:
+        return OrderedDict()
+
+    def _after(self, act: Act, terms: Terms) -> tuple[Replay, list[np.ndarray]]:
+        """What the treated persons' rows come to after the act, and their flags; kept, since a centre does the same
+        under many designs."""
+        told = blake2b(act.person.tobytes())
+        told.update(act.removed.tobytes() + b"|")
+        for f in fields(Purchases):
+            told.update(getattr(act.added, f.name).tobytes())
+        key = told.digest()
+        with self._lock:
+            found = self._acts.get(key)
+        if found is None or terms.read_as not in found.flags:
+            places = self.rows_of(act.person)
+            if len(act.removed):
+                kept = np.ones(len(self.rows), dtype=bool)
+                kept[act.removed] = False
+                places = places[kept[places]]
+            rows = self.rows.rows(places).with_rows(act.added)
+            found = found or self._replayed(rows, act.person)
+            rows = rows.numbered(np.searchsorted(act.person, rows.person))
+            found.flags[terms.read_as] = self.flags(terms, rows, len(act.person))
+        with self._lock:
+            self._acts[key] = found
+            self._acts.move_to_end(key)
+            while len(self._acts) > ACTS_KEPT:
+                self._acts.popitem(last=False)
+        return found, found.flags[terms.read_as]
+
     def outcome(self, act: Act, terms: Terms) -> Outcome:
         """Replay the treated persons' rows: flags of every half-year, fees from the first day to the last."""
-        who = act.person
-        places = self.rows_of(who)
-        before = self.rows.rows(places)
-        kept = np.ones(len(self.rows), dtype=bool)
-        kept[act.removed] = False
-        after = before.rows(kept[places]).with_rows(act.added)
-        state = FeeState(self.fees.end[who], self.fees.gross_ore[who], self.fees.share_found)
-
-        change: dict[str, np.ndarray] = {}
-        half = 6 * np.arange(-4, 5) + self.region.starts[1]
-        own = []
-        for sign, rows in ((-1, before), (1, after)):
-            free = self.free(rows)
-            local = rows.numbered(np.searchsorted(who, rows.person))
-            paid = replayed_cost(local, free, self.region.staircases, state)
-            base = paid if not self.region.gross_cost else local.gross_ore.clip(min=0)
-            for name, ore in (("cost", base * local.in_base), ("gross", local.gross_ore.clip(min=0)),
-                              ("patients", local.gross_ore.clip(min=0) - paid)):
-                change[name] = change.get(name, 0.0) + sign * np.bincount(local.person, ore, len(who)) / 100
-            by_half = np.searchsorted(half, local.month, side="right")
-            spent = np.bincount(local.person * 10 + by_half, base * local.in_base, len(who) * 10) / 100
-            own.append(np.minimum(spent, terms.design.pool_threshold or np.inf).reshape(-1, 10).sum(axis=1))
-        flags = self.flags(terms, after.numbered(np.searchsorted(who, after.person)), len(who))
+        who, (after, flags) = act.person, self._after(act, terms)
+        held = [then[who] for then in self.held(terms)]
+        most = terms.design.pool_threshold or np.inf
+        own = np.minimum(after.spent, most).sum(axis=1) - np.minimum(self.twin.spent[who], most).sum(axis=1)
         cohorts = tuple(h for _, h in self.region.life(terms.design))
-        pay = np.stack([self.months[who, h] * (terms.add_on_pay(now) - terms.add_on_pay(then[who]))
-                        for now, then, h in zip(flags, self.held(terms), cohorts, strict=True)], axis=1)
-        return Outcome(self.key[who], self.player[who], pay, cohorts, change["cost"], own[1] - own[0],
-                       change["gross"], change["patients"], person=who,
-                       flags=tuple((then[who], now) for then, now in zip(self.held(terms), flags, strict=True)))
+        pay = np.stack([self.months[who, h] * (terms.add_on_pay(now) - terms.add_on_pay(then))
+                        for now, then, h in zip(flags, held, cohorts, strict=True)], axis=1)
+        return Outcome(self.key[who], self.player[who], pay, cohorts, after.cost - self.twin.cost[who], own,
+                       after.gross - self.twin.gross[who], after.patients - self.twin.patients[who], person=who,
+                       flags=tuple(zip(held, flags, strict=True)))
 
     def moved(self, person: np.ndarray, player: np.ndarray, pay: np.ndarray, cost: np.ndarray) -> Outcome:
         """Pay before φ (SEK, shape (n,)) and cost in the paid half-year that change centre with persons."""
         none = np.zeros(len(person))
         return Outcome(self.key[person], player, pay[:, None], (1,), cost, cost, none, none, moved=True)
+
+    @cached_property
+    def by_month(self) -> tuple[np.ndarray, np.ndarray]:
+        """SEK of base drugs per person and month of the paid half-year, and of that month's dearest day, (n, 6) each.
+        """
+        rows, first = self.rows, self.region.starts[1]
+        counts = rows.in_base & (rows.month >= first) & (rows.month < first + 6)
+        ore = np.where(self.region.gross_cost, rows.gross_ore, rows.cost_ore)[counts]
+        person, month, day = rows.person[counts], rows.month[counts] - first, rows.day[counts]
+        of_month = np.bincount(person * 6 + month, ore, len(self) * 6).reshape(-1, 6) / 100
+        at = np.flatnonzero((np.diff(person, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0))
+        dearest = np.zeros(len(self) * 6)
+        if len(at):
+            np.maximum.at(dearest, (person * 6 + month)[at], np.add.reduceat(ore, at) / 100)
+        return of_month, dearest.reshape(-1, 6)
 
     @cached_property
     def _kept(self) -> dict[float | None, np.ndarray]:

@@ -13,11 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from lakemedelsmodell.facts import BAND_FROM
 from lakemedelsmodell.manipulation.board import Board, Outcome
 from lakemedelsmodell.manipulation.region import Terms
 from lakemedelsmodell.manipulation.strategies import Strategy
-from lakemedelsmodell.models.least_squares import borrow_empty_cells, bounded, normal_equations
+from lakemedelsmodell.models.least_squares import normal_equations
 
 PlayedBy = Literal["one", "tenth", "all"]
 PLAYED_BY: tuple[PlayedBy, ...] = ("one", "tenth", "all")
@@ -82,43 +81,70 @@ def play(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None
     """One strategy's gains by effort and by how many play it; the rows have been replayed already."""
     sides: tuple[PlayedBy, ...] = ("all",) if strategy.all_only else PLAYED_BY
     for effort in efforts:
+        treated = None if outcome is None else _treated(board, terms, strategy, outcome, effort)
         for played_by in sides:
-            yield _gain(board, terms, strategy, outcome, effort, played_by, noise_floor)
+            yield _gain(board, terms, strategy, treated, effort, played_by, noise_floor)
         if outcome is not None and outcome.person is not None and terms.design.cap is None and terms.conditions.names:
-            frozen = _gain(board, terms, strategy, outcome, effort, "all", noise_floor)
+            frozen = _gain(board, terms, strategy, treated, effort, "all", noise_floor)
             yield _refitted(board, terms, strategy, outcome, frozen, noise_floor)
 
 
-def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | None, effort: float,
+@dataclass(frozen=True, eq=False)
+class _Treated:
+    """What an outcome comes to for each of S players at some effort, SEK before cost responsibility and φ.
+
+    ``pays`` is (S, H), ``number`` how many are treated, ``persons`` the mean.
+    """
+
+    outcome: Outcome
+    persons: float
+    cost: np.ndarray
+    own_cost: np.ndarray
+    pooled: np.ndarray
+    gross: np.ndarray
+    patients: np.ndarray
+    pays: np.ndarray
+    number: np.ndarray
+
+
+def _treated(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome, effort: float) -> _Treated:
+    S = len(board.players)
+    treated = np.full(len(outcome.key), effort) if outcome.divisible else (
+        board.drawn(strategy.name, outcome.key) < effort).astype(float)
+    share = treated * (1 - terms.design.review * strategy.reviewed)
+    on = np.flatnonzero(share)
+    player, share = outcome.player[on], share[on]
+
+    def by_player(values: np.ndarray) -> np.ndarray:
+        return np.bincount(player, values[on] * share, S)
+
+    return _Treated(outcome, float(treated.sum() / S), by_player(outcome.cost), by_player(outcome.own_cost),
+                    by_player(outcome.cost - outcome.own_cost), by_player(outcome.gross), by_player(outcome.patients),
+                    np.stack([by_player(pay) for pay in outcome.pay.T], axis=1), np.bincount(player, share, S))
+
+
+def _gain(board: Board, terms: Terms, strategy: Strategy, treated: _Treated | None, effort: float,
           played_by: PlayedBy, noise_floor: float) -> Gain:
     S = len(board.players)
-    lasts = 1.0 if outcome is None else lasting(outcome.pay)
+    lasts = 1.0 if treated is None else lasting(treated.outcome.pay)
     open_ = int((board.centre_months[:, 1] > 0).sum())
     n = {"one": 1, "tenth": S, "all": open_}[played_by]
     listed = float(board.centre_months[board.players, 1].mean()) * lasts
-    if outcome is None:
+    if treated is None:
         return Gain(strategy.name, strategy.number, terms.design.model, terms.design.name, effort, played_by, n,
                     persons=0.0, half_years=lasts, gain_sek=0.0, gain_per_listed_month=0.0, gain_in_noise_floors=0.0,
                     reimbursement_sek=0.0, own_cost_sek=0.0, others_lose_sek=0.0, dead_weight_sek=0.0,
                     patients_pay_sek=0.0, return_per_krona=np.nan)
 
-    kept = 1 - terms.design.review * strategy.reviewed
-    treated = np.full(len(outcome.key), effort) if outcome.divisible else (
-        board.drawn(strategy.name, outcome.key) < effort).astype(float)
-    share = treated * kept
-
-    def by_player(values: np.ndarray) -> np.ndarray:
-        return np.bincount(outcome.player, values * share, S)
-
+    outcome, alpha = treated.outcome, board.region.alpha
     moves = outcome.moved
-    charged = outcome.cost if played_by == "all" else outcome.own_cost  # when all play, the pool is theirs to fill
-    own = board.region.alpha * by_player(charged)
-    pooled = board.region.alpha * by_player(outcome.cost - outcome.own_cost)
-    work = strategy.work_sek * by_player(np.ones(len(share)))
-    pays = np.stack([by_player(outcome.pay[:, h]) for h in range(outcome.pay.shape[1])], axis=1)
+    # When all play, the pool is theirs to fill.
+    own = alpha * (treated.cost if played_by == "all" else treated.own_cost)
+    pooled = alpha * treated.pooled
+    work = strategy.work_sek * treated.number
     got, taken = np.zeros(S), np.zeros(S)
     for h, cohort in enumerate(outcome.cohort):
-        gained, lost = reimbursed(board, terms, cohort, pays[:, h], played_by, moves)
+        gained, lost = reimbursed(board, terms, cohort, treated.pays[:, h], played_by, moves)
         got, taken = got + gained, taken + lost
     if moves and played_by == "all":  # each gains what it loses to others
         got, own = np.zeros(S), np.zeros(S)
@@ -126,16 +152,16 @@ def _gain(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome | Non
     others = {"one": gain + work if moves else taken + pooled,
               "tenth": gain + work if moves else (taken + pooled.sum()) / S,
               "all": np.zeros(S)}[played_by]
-    waste = np.zeros(S) if moves else by_player(outcome.gross)
+    waste = np.zeros(S) if moves else treated.gross
     spent = float((own + work).mean())
     each = float(gain.mean())
     return Gain(
         strategy.name, strategy.number, terms.design.model, terms.design.name, effort, played_by, n,
-        persons=float(treated.sum() / S), half_years=lasts, gain_sek=each, gain_per_listed_month=each / listed,
+        persons=treated.persons, half_years=lasts, gain_sek=each, gain_per_listed_month=each / listed,
         gain_in_noise_floors=each / listed / noise_floor if noise_floor > 0 else np.nan,
         reimbursement_sek=float(got.mean()), own_cost_sek=spent, others_lose_sek=float(others.mean()),
         dead_weight_sek=np.nan if strategy.withholds and effort > 0 else float(waste.mean()),
-        patients_pay_sek=float(by_player(outcome.patients).mean()),
+        patients_pay_sek=float(treated.patients.mean()),
         return_per_krona=float(got.mean()) / spent if spent > 0 else np.nan)
 
 
@@ -144,10 +170,9 @@ def _refitted(board: Board, terms: Terms, strategy: Strategy, outcome: Outcome, 
     """The same when all play and the amounts are fitted anew on what they did: the paid half-year's ΔR alone."""
     treated = board.drawn(strategy.name, outcome.key) < frozen.effort
     cells, add_ons = re_estimated(board, terms, outcome, treated)
-    before, after = outcome.flags[-1]
     assert outcome.person is not None
     months = board.months[outcome.person, 1]
-    more = np.bincount(outcome.player, ((after.astype(float) - before) @ add_ons) * months * treated,
+    more = np.bincount(outcome.player, (outcome.more_flags @ add_ons) * months * treated,
                        len(board.players))
     unscaled = terms.columns @ np.concatenate([cells, add_ons])
     listed = board.centre_months[:, 1]
@@ -172,17 +197,19 @@ def re_estimated(board: Board, terms: Terms, outcome: Outcome, treated: np.ndarr
     listed = board.centre_months[:, 0]
     weight = float(listed.sum() / listed[board.players].sum())
     before, after = outcome.flags[-2:][0]
+    if not len(who):
+        return _paid(terms, *terms.untouched)
     cost = board.borne_cost(terms.design.pool_threshold)[who, 0]
     xtx, xty = terms.sums.xtx[0].copy(), terms.sums.xty[0].copy()
     for sign, flags in ((-1, before), (1, after)):
         part = normal_equations(board.cell[who], flags[treated], board.months[who, 0], cost)
         xtx += sign * weight * part.xtx[0]
         xty += sign * weight * part.xty[0]
-    limited = terms.design.max_return is not None  # amounts that were cut stay cut
-    upper = terms.add_ons / board.region.alpha if limited else np.full(len(terms.add_ons), np.inf)
-    cells, add_ons = bounded(xtx, xty, upper)
-    cells = borrow_empty_cells(cells.reshape(len(BAND_FROM), 2)).reshape(-1)
-    return board.region.alpha * np.nan_to_num(cells), board.region.alpha * add_ons
+    return _paid(terms, *terms.solved(xtx, xty))
+
+
+def _paid(terms: Terms, cells: np.ndarray, add_ons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return terms.alpha * np.nan_to_num(cells), terms.alpha * add_ons
 
 
 def lasting(pay: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.conditions import ConditionSet, condition_set
+from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.engines import arrays
 from lakemedelsmodell.data.flag_kernel import CodeIndex, resolved
@@ -84,6 +84,7 @@ class Terms:
         Of the fit, before any bound or cap: what amounts are re-estimated from.
     columns : float64, shape (K, 42 + C)
         Months by cell and flagged months of each centre in the paid half-year.
+    alpha : cost responsibility
     """
 
     design: Design
@@ -102,10 +103,24 @@ class Terms:
     dropped: tuple[str, ...]
     sums: NormalEquations
     columns: np.ndarray
+    alpha: float
 
     def add_on_pay(self, held: np.ndarray) -> np.ndarray:
         """SEK per listed month before φ of flags, shape (n, C) → (n,)."""
         return paid_columns(held, self.add_ons, self.design.cap) @ self.add_ons
+
+    @cached_property
+    def untouched(self) -> tuple[np.ndarray, np.ndarray]:
+        """:func:`~lakemedelsmodell.manipulation.play.re_estimated` where nobody is treated."""
+        return self.solved(self.sums.xtx[0], self.sums.xty[0])
+
+    def solved(self, xtx: np.ndarray, xty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cells, shape (42,), and add-ons, shape (C,), of other sums, SEK of cost per listed month; what was cut stays
+        cut."""
+        limited = self.design.max_return is not None
+        upper = self.add_ons / self.alpha if limited else np.full(len(self.add_ons), np.inf)
+        cells, add_ons = bounded(xtx, xty, upper)
+        return borrow_empty_cells(cells.reshape(len(facts.BAND_FROM), 2)).reshape(-1), add_ons
 
     @cached_property
     def read_as(self) -> Hashable:
@@ -326,7 +341,14 @@ class Region:
 
     def bundle(self, conditions: ConditionSet, name: str) -> Bundle | None:
         """The cheapest way for a centre to qualify somebody for a condition; None where no code will do."""
-        return cheapest_bundle(conditions, name, self.catalogue)
+        condition = conditions[name]
+        if condition not in self._bundles:
+            self._bundles[condition] = cheapest_bundle(conditions, name, self.catalogue)
+        return self._bundles[condition]
+
+    @cached_property
+    def _bundles(self) -> dict[Condition, Bundle | None]:
+        return {}
 
     def packs(self, person: np.ndarray, code: int, day: int, packs: int) -> Purchases:
         """So many packs of the catalogue for each person on a day; what the region pays is for the replay to find."""
@@ -510,7 +532,8 @@ class Region:
                 self._guesses[threshold] = r2, per_month / self.alpha * phi[1]
         return Terms(design, reading.conditions, reading.index, cells, add_ons, tuple(phi), tuple(unscaled),
                      tuple(pools), tuple(budgets), net, r2=r2, sd=float(np.nanstd(net, ddof=1)), rmse_to_ideal=rmse,
-                     dropped=tuple(sorted(dropped)), sums=reading.sums[threshold], columns=reading.columns)
+                     dropped=tuple(sorted(dropped)), sums=reading.sums[threshold], columns=reading.columns,
+                     alpha=self.alpha)
 
 
 def _columns(cohort: Cohort, held: np.ndarray) -> np.ndarray:

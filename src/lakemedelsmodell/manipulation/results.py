@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,16 +203,20 @@ def _manipulated(half_year: HalfYear, settings: Settings, designs: Sequence[Desi
 
     progress(f"fees of {board.fees.share_found:.0%} of the players' persons are met")  # found before the threads
 
-    def played_against(t: Terms) -> list[Gain]:
-        return [gain for strategy in strategies
-                for gain in play(board, t, strategy, strategy.outcome(board, t), efforts, floor)]
+    def played_against(alike: list[Terms]) -> dict[str, list[Gain]]:
+        return {t.design.name: [gain for strategy in strategies
+                                for gain in play(board, t, strategy, strategy.outcome(board, t), efforts, floor)]
+                for t in alike}
 
-    gains: list[Gain] = []
+    alike: dict[Hashable, list[Terms]] = {}
+    for t in terms:
+        alike.setdefault(t.read_as, []).append(t)
+    gains: dict[str, list[Gain]] = {}
     threads = Parallel(n_jobs=workers, backend="threading", return_as="generator")
-    for i, of_design in enumerate(threads(delayed(played_against)(t) for t in terms)):
-        progress(f"playing against design {i + 1} of {len(terms)}")
-        gains += of_design
-    played = pd.DataFrame([asdict(g) for g in gains])[list(COLUMNS)]
+    for of_designs in threads(delayed(played_against)(ts) for ts in sorted(alike.values(), key=len, reverse=True)):
+        gains |= of_designs
+        progress(f"{len(gains)} of {len(terms)} designs are played against")
+    played = pd.DataFrame([asdict(g) for t in terms for g in gains[t.design.name]])[list(COLUMNS)]
     told = {
         "content_hash": half_year.content_hash,
         "period": str(region.plan.period), "fit_period": str(region.plan.fit_period),

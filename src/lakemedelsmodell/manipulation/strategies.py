@@ -300,7 +300,8 @@ class Substitute(OnRows):
                            for atc in region.codes])
         carries = board.carries(terms)
         eligible = carries[:, names.index(old)] & ~carries[:, names.index(new)]
-        switched = np.flatnonzero(of_old[rows.code] & board.in_act & eligible[rows.person] & (rows.milli_ddd > 0))
+        of_old_codes = board.acted(of_old)
+        switched = of_old_codes[eligible[rows.person[of_old_codes]] & (rows.milli_ddd[of_old_codes] > 0)]
         if not len(switched):
             return None
         was = rows.rows(switched)
@@ -524,20 +525,6 @@ class Location(Strategy):
                        moved=True, divisible=True)
 
 
-def _monthly(board: Board) -> tuple[np.ndarray, np.ndarray]:
-    """SEK of base drugs per person and month of the paid half-year, and of that month's dearest day, (n, 6) each."""
-    rows, first = board.rows, board.region.starts[1]
-    counts = rows.in_base & (rows.month >= first) & (rows.month < first + 6)
-    ore = np.where(board.region.gross_cost, rows.gross_ore, rows.cost_ore)[counts]
-    person, month, day = rows.person[counts], rows.month[counts] - first, rows.day[counts]
-    of_month = np.bincount(person * 6 + month, ore, len(board) * 6).reshape(-1, 6) / 100
-    at = np.flatnonzero((np.diff(person, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0))
-    dearest = np.zeros(len(board) * 6)
-    if len(at):
-        np.maximum.at(dearest, (person * 6 + month)[at], np.add.reduceat(ore, at) / 100)
-    return of_month, dearest.reshape(-1, 6)
-
-
 @dataclass(frozen=True)
 class ListSwap(Strategy):
     """Another centre lists the person on the 1st of the month of a dear purchase, and hands them back the next day.
@@ -551,7 +538,7 @@ class ListSwap(Strategy):
     says = "Listed elsewhere on the 1st of a month with a dear purchase, back the next day"
 
     def outcome(self, board: Board, terms: Terms) -> Outcome | None:
-        of_month, _ = _monthly(board)
+        of_month, _ = board.by_month
         return _best_stint(board, terms, of_month, self.share(terms))
 
     def share(self, terms: Terms) -> tuple[float, float]:
@@ -568,7 +555,7 @@ class ListSwapAtPurchase(Strategy):
     says = "Listed elsewhere on the day of a dear purchase"
 
     def outcome(self, board: Board, terms: Terms) -> Outcome | None:
-        of_month, of_day = _monthly(board)
+        of_month, of_day = board.by_month
         how = terms.design.by_days
         if how == "no":
             return None  # the day decides nothing
@@ -614,7 +601,8 @@ class Withhold(OnRows):
         best: tuple[float, np.ndarray] | None = None
         for c in listed.conditions:
             counted = np.array([c.matches(atc) for atc in board.region.codes])
-            gone = np.flatnonzero(counted[rows.code] & board.in_act & rows.in_base)
+            gone = board.acted(counted)
+            gone = gone[rows.in_base[gone]]
             if len(gone):
                 each = float(rows.cost_ore[gone].sum()) / len(np.unique(rows.person[gone]))
                 if best is None or each > best[0]:
