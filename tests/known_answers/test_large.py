@@ -1,0 +1,73 @@
+"""Data too large to be laid out at once are worked on by stretches: the same to the last bit, and flags are bits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cohorts import random_cohort
+from half_years import half_year
+from lakemedelsmodell.data import checks
+from lakemedelsmodell.data.cohort import PackedFlags
+from lakemedelsmodell.data.threads import AT_ONCE, of_each
+from lakemedelsmodell.measures import comparison as comparisons
+from lakemedelsmodell.measures import groups
+from lakemedelsmodell.measures.comparison import compare
+from lakemedelsmodell.models import AgeSex, AgeSexPool, Boosting, ChronicConditions, fit_models
+
+
+def test_packed_flags_are_the_flags():
+    plain = np.random.default_rng(1).random((50, 19)) < 0.3
+    packed = PackedFlags({"dispensed": np.packbits(plain, axis=1)}, 19)
+    np.testing.assert_array_equal(packed["dispensed"], plain)
+    assert packed["dispensed"].dtype == bool and list(packed) == ["dispensed"] and len(packed) == 1
+    np.testing.assert_array_equal(packed.rows(plain[:, 0])["dispensed"], plain[plain[:, 0]])
+
+
+@pytest.mark.parametrize("n_flags", [1, 8, 19, 40])
+def test_a_cohort_of_packed_flags_gives_what_plain_ones_give(n_flags):
+    plain = random_cohort(2, n=300, n_flags=n_flags)
+    packed = replace(plain, flags=PackedFlags(
+        {rule: np.packbits(held, axis=1) for rule, held in plain.flags.items()}, n_flags))
+    for rule, held in plain.flags.items():
+        for c, rows in enumerate(packed.holders(rule)):
+            np.testing.assert_array_equal(rows, np.flatnonzero(held[:, c]))
+        profiles = packed.profiles(rule)
+        np.testing.assert_array_equal(profiles.flags[profiles.of_row], held)
+        np.testing.assert_array_equal(profiles.cell[profiles.of_row], plain.cell)
+        assert len(profiles.cell) == len(np.unique(np.column_stack([plain.cell, held]), axis=0))
+        np.testing.assert_array_equal(packed.totals(rule).flagged_months, plain.totals(rule).flagged_months)
+        np.testing.assert_array_equal(packed.rows(np.arange(9)).flags[rule], held[:9])
+    pd.testing.assert_frame_equal(packed.to_frame(), plain.to_frame())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_comparison_by_stretches_is_the_same_to_the_last_bit(weighted, monkeypatch):
+    data = random_cohort(3, n=800, n_centres=12, weighted=weighted)
+    payers, _ = fit_models([AgeSex(), ChronicConditions(), AgeSexPool(300.0), Boosting()], data, data, 0.7)
+    whole = compare(payers, data, 0.7, outside_groups=True, deciles=True)
+    monkeypatch.setattr(comparisons, "KEPT", 0)
+    monkeypatch.setattr(groups, "SIDE_BY_SIDE", 800 * 3)
+    apart = compare(payers, data.rows(np.arange(800)), 0.7, outside_groups=True, deciles=True)
+    assert isinstance(whole.paid_per_month, dict) and isinstance(apart.paid_per_month, comparisons.PaidPerMonth)
+    assert list(apart.paid_per_month) == list(whole.paid_per_month) and len(apart.paid_per_month) == 4
+    for model, paid in whole.paid_per_month.items():
+        assert apart.paid_per_month[model].tobytes() == paid.tobytes()
+    pd.testing.assert_frame_equal(apart.groups, whole.groups, check_exact=True)
+    pd.testing.assert_frame_equal(apart.to_frame(), whole.to_frame(), check_exact=True)
+
+
+def test_a_hash_of_contents_by_stretches_is_the_same(monkeypatch):
+    rows = [("1", f"2025-{1 + i % 12:02}-{1 + i % 28:02}", "A10BA02", 1, 30.0, float(i % 40)) for i in range(900)]
+    whole = half_year(rows)
+    monkeypatch.setattr(checks, "SORTED_AT_ONCE", 20)
+    apart = half_year(rows[::-1])
+    assert apart.content_hash == whole.content_hash
+    assert apart.counts["duplicate_rows"] == whole.counts["duplicate_rows"] > 0
+    assert half_year(rows[1:]).content_hash != whole.content_hash
+
+
+@pytest.mark.parametrize("rows", [0, 1, AT_ONCE // 2, AT_ONCE, AT_ONCE * 5])
+def test_long_columns_are_worked_on_one_by_one_in_the_same_order(rows):
+    assert list(of_each(lambda x: x * x, range(7), rows)) == [x * x for x in range(7)]
