@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 
 from lakemedelsmodell.amounts import published_table, write_amounts
 from lakemedelsmodell.cli import main
-from lakemedelsmodell.report.publication import publication, signature
+from lakemedelsmodell.report.publication import publication, publish, signature
 
 REFERENCE = Path(__file__).parents[2] / "reports" / "skane_2026h1" / "amounts.csv"
 
@@ -37,7 +40,8 @@ def test_the_workbook_holds_every_amount_as_a_number(folder: Path) -> None:
                  if line.startswith("chronic,condition,")}
     assert {name: amount for name, (_, amount, *_) in rows.items()} == reference
     assert book["Age and sex"].freeze_panes == "B2"
-    assert [c.value for c in book["Age and sex"][22]] == ["100 and older", 116, 9]
+    heads, *_, last = book["Age and sex"].iter_rows(values_only=True)
+    assert last[0] == "100 and older" and (last[heads.index("Women")], last[heads.index("Men")]) == (116, 9)
 
 
 def test_the_page_says_the_rule_the_drugs_and_what_to_beware_of(folder: Path) -> None:
@@ -72,7 +76,33 @@ def test_the_signature_is_of_the_amounts_alone(tmp_path: Path) -> None:
 def test_todays_table_has_no_add_ons_and_no_warnings(tmp_path: Path) -> None:
     told = publication(published_table(2026), "sv")
     assert told.add_ons == () and told.notes == ()
-    assert told.bands[12] == ("60–64", 107.0, 121.0)
+    label, *both = told.bands[12]
+    assert (label, [sek for sek, _ in both], told.sure) == ("60–64", [107.0, 121.0], False)
+
+
+def test_intervals_stand_beside_the_amounts_they_are_of(tmp_path: Path) -> None:
+    table = replace(published_table(2026), model="chronic", conditions=("kol", "doak"), add_ons=np.array([300.0, 50.0]),
+                    rule="dispensed", condition_set="skane_wide")
+    told_of = [{"kind": "age_sex", "name": "60-64", "sex": "K", "age_from": 60, "sek_per_month": 107.0, "ci_low": 103.2,
+                "ci_high": 110.8},
+               {"kind": "age_sex", "name": "60-64", "sex": "M", "age_from": 60, "sek_per_month": 99.0, "ci_low": 90.0,
+                "ci_high": 108.0},
+               {"kind": "condition", "name": "kol", "sex": None, "age_from": None, "sek_per_month": 300.0,
+                "ci_low": 290.0, "ci_high": 310.0},
+               {"kind": "condition", "name": "doak", "sex": None, "age_from": None, "sek_per_month": 50.0,
+                "ci_low": None, "ci_high": None}]
+    write_amounts([table], tmp_path / "amounts.csv")
+    (tmp_path / "results.json").write_text(json.dumps({"amount_intervals": {"chronic": told_of}}), encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    html, pdf, workbook = publish(tmp_path / "amounts.csv", "chronic", tmp_path / "out", ("en",))
+
+    page = html.read_text("utf-8")
+    assert '<td>107<span class="half">±4</span></td>' in page and '<td>300<span class="half">±10</span></td>' in page
+    assert '<td>121<span class="half"></span></td>' in page  # of another amount than the table's
+    assert "half the 95% interval" in page and pdf.stat().st_size > 10_000
+    book = openpyxl.load_workbook(workbook)
+    assert [c.value for c in book["Age and sex"][14]] == ["60–64", 107, pytest.approx(3.8), 121, None]
+    assert [c.value for c in book["Add-ons"][2]][2:4] == [300, 10]
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [

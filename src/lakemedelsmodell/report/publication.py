@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from lakemedelsmodell.amounts import COUNTS, AmountTable, read_amounts
 from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import EXAMPLES
-from lakemedelsmodell.facts import BAND_FROM
+from lakemedelsmodell.facts import BAND_FROM, SEXES
 from lakemedelsmodell.report.numbers import Numbers
 from lakemedelsmodell.report.texts import texts_of
 
@@ -30,7 +32,10 @@ EXAMPLE_DRUGS = 4
 
 @dataclass(frozen=True)
 class AddOn:
-    """One add-on: SEK per listed month (nan: none is set), the rule in words, the codes and the drugs they mean."""
+    """One add-on: SEK per listed month (nan: none is set), the rule in words, the codes and the drugs they mean.
+
+    ``half_width`` is half its 95 % interval, nan where that is not known.
+    """
 
     name: str
     label: str
@@ -38,6 +43,7 @@ class AddOn:
     rule: str = ""
     codes: str = ""
     drugs: str = ""
+    half_width: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Publication:
     ----------
     table : AmountTable
         SEK per listed month.
-    bands : tuple of (label of the band, SEK per listed month for women, for men)
+    bands : tuple of (label of the band, women, men), each SEK per listed month and half its 95 % interval or nan
     add_ons : tuple of AddOn
     examples : tuple of (name, tuple of (label, SEK per listed month), total)
     notes : tuple of str
@@ -59,7 +65,7 @@ class Publication:
 
     lang: str
     table: AmountTable
-    bands: tuple[tuple[str, float, float], ...]
+    bands: tuple[tuple[str, tuple[float, float], tuple[float, float]], ...]
     add_ons: tuple[AddOn, ...]
     examples: tuple[tuple[str, tuple[tuple[str, float], ...], float], ...]
     notes: tuple[str, ...]
@@ -72,9 +78,19 @@ class Publication:
     def text(self, key: str, **values: object) -> str:
         return texts_of("publication", self.lang)[key].format(**values)
 
+    @property
+    def sure(self) -> bool:
+        """Whether an interval of any amount is known."""
+        return not all(map(math.isnan, (*(half for _, *both in self.bands for _, half in both),
+                                        *(a.half_width for a in self.add_ons))))
+
     def kronor(self, sek: float) -> str:
         """Whole kronor as such, others with öre; a dash where no amount is set."""
         return self.number.whole_or(sek, 2)
+
+    def about(self, half_width: float) -> str:
+        """Half an interval in whole kronor, ``±4``; nothing where it is not known."""
+        return "" if math.isnan(half_width) else f"±{self.number.number(half_width)}"
 
 
 def signature(table: AmountTable) -> str:
@@ -83,15 +99,30 @@ def signature(table: AmountTable) -> str:
     return hashlib.sha256(rows.encode()).hexdigest()
 
 
-def publication(table: AmountTable, lang: str, run: dict[str, Any] | None = None) -> Publication:
-    """What to publish of ``table`` in ``sv`` or ``en``; ``run`` is the part of that name of a run's results.json."""
-    words = texts_of("publication", lang)
-    conditions = _conditions(table)
+def publication(table: AmountTable, lang: str, results: Mapping[str, Any] | None = None) -> Publication:
+    """What to publish of ``table`` in ``sv`` or ``en``; ``results`` are those of the run that set it (results.json)."""
+    words, run = texts_of("publication", lang), (results or {}).get("run") or {}
+    half = _half_widths(table, results or {})
     last = len(BAND_FROM) - 1
-    bands = tuple((words["band_last"].format(age=age) if b == last else f"{age}–{age + 4}",
-                   float(table.cells[b, 0]), float(table.cells[b, 1])) for b, age in enumerate(BAND_FROM))
-    return Publication(lang, table, bands, _add_ons(table, conditions, lang), _examples(table, lang),
-                       _notes(table, lang), _origin(table, lang, run or {}))
+    women, men = ([(float(table.cells[b, s]), half.get((age, sex), math.nan)) for b, age in enumerate(BAND_FROM)]
+                  for s, sex in enumerate(SEXES))
+    bands = tuple((words["band_last"].format(age=age) if b == last else f"{age}–{age + 4}", women[b], men[b])
+                  for b, age in enumerate(BAND_FROM))
+    add_ons = tuple(replace(a, half_width=half.get(a.name, math.nan))
+                    for a in _add_ons(table, _conditions(table), lang))
+    told = Publication(lang, table, bands, add_ons, _examples(table, lang), _notes(table, lang),
+                       _origin(table, lang, run))
+    return replace(told, notes=(*told.notes, words["intervals"])) if told.sure else told
+
+
+def _half_widths(table: AmountTable, results: Mapping[str, Any]) -> dict[Any, float]:
+    """(age_from, sex) or condition → half the 95 % interval, SEK; of the amounts the run has set and no others."""
+    amounts: dict[Any, float] = dict(zip(table.conditions, map(float, table.add_ons), strict=True))
+    amounts |= {(age, sex): float(table.cells[b, s]) for b, age in enumerate(BAND_FROM) for s, sex in enumerate(SEXES)}
+    rows = (results.get("amount_intervals") or {}).get(table.model, ())
+    told = {row["name"] if row["kind"] == "condition" else (row["age_from"], row["sex"]): row for row in rows}
+    return {key: (row["ci_high"] - row["ci_low"]) / 2 for key, row in told.items()
+            if None not in (row["ci_low"], row["ci_high"]) and row["sek_per_month"] == amounts.get(key)}
 
 
 def _conditions(table: AmountTable) -> ConditionSet | None:
@@ -181,10 +212,10 @@ def publish(amounts: Path, model: str, folder: Path, langs: tuple[str, ...]) -> 
     """
     table = read_amounts(amounts, model)
     beside = amounts.with_name("results.json")
-    run = json.loads(beside.read_text(encoding="utf-8")).get("run") if beside.is_file() else None
+    results = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else None
     written = []
     for lang in langs:
-        told = publication(table, lang, run)
+        told = publication(table, lang, results)
         html, pdf, workbook = (folder / f"amounts.{lang}.{kind}" for kind in ("html", "pdf", "xlsx"))
         html.write_text(as_html(told), encoding="utf-8", newline="\n")
         pdf.write_bytes(as_pdf(told))
@@ -250,14 +281,17 @@ def as_pdf(told: Publication) -> bytes:
     for note in told.notes:
         paragraph(note)
     heading(told.text("cells_head"), 13)
-    table([(told.text("age"), told.text("women"), told.text("men")),
-           *((label, told.kronor(k), told.kronor(m)) for label, k, m in told.bands)],
-          (38, 34, 34), ("LEFT", "RIGHT", "RIGHT"))
+    plus_minus = (told.text("plus_minus"),) * told.sure
+    table([(told.text("age"), told.text("women"), *plus_minus, told.text("men"), *plus_minus),
+           *((label, *(x for sek, half in both for x in (told.kronor(sek), *(told.about(half),) * told.sure)))
+             for label, *both in told.bands)],
+          (38, *(28, 14) * 2) if told.sure else (38, 34, 34), ("LEFT", *("RIGHT",) * (4 if told.sure else 2)))
     if told.add_ons:
         heading(told.text("add_ons_head"), 13)
-        table([(told.text("condition"), told.text("amount"), told.text("rule")),
-               *((a.label, told.kronor(a.sek), a.rule) for a in told.add_ons)],
-              (58, 24, 96), ("LEFT", "RIGHT", "LEFT"))
+        table([(told.text("condition"), told.text("amount"), *plus_minus, told.text("rule")),
+               *((a.label, told.kronor(a.sek), *(told.about(a.half_width),) * told.sure, a.rule)
+                 for a in told.add_ons)],
+              (58, 24, *(12,) * told.sure, 84), ("LEFT", "RIGHT", *("RIGHT",) * told.sure, "LEFT"))
     for who, parts, total in told.examples:
         heading(told.text("example", who=who), 11)
         table([*((label, told.kronor(sek)) for label, sek in parts), (told.text("total"), told.kronor(total))],
@@ -288,10 +322,16 @@ def as_workbook(told: Publication, path: Path) -> None:
     from lakemedelsmodell.report.workbook import new_workbook
 
     with new_workbook(path) as book:
-        book.sheet(told.text("sheet_cells"), [told.text("age"), told.text("women"), told.text("men")], told.bands)
+        plus_minus = (told.text("plus_minus"),) * told.sure
+        book.sheet(told.text("sheet_cells"),
+                   [told.text("age"), told.text("women"), *plus_minus, told.text("men"), *plus_minus],
+                   [(label, *(x for amount in both for x in (amount if told.sure else amount[:1])))
+                    for label, *both in told.bands])
         if told.add_ons:
             book.sheet(told.text("sheet_add_ons"),
-                       [told.text(k) for k in ("name", "condition", "amount", "rule", "codes", "drugs")],
-                       [(a.name, a.label, a.sek, a.rule, a.codes, a.drugs) for a in told.add_ons])
+                       [told.text("name"), told.text("condition"), told.text("amount"), *plus_minus,
+                        *(told.text(k) for k in ("rule", "codes", "drugs"))],
+                       [(a.name, a.label, a.sek, *(a.half_width,) * told.sure, a.rule, a.codes, a.drugs)
+                        for a in told.add_ons])
         book.sheet(told.text("sheet_origin"), [told.text("what"), told.text("value")],
                    [*told.origin, *((told.text("note"), note) for note in told.notes)])
