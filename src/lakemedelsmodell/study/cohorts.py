@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -59,10 +59,8 @@ class WorldCohorts:
 
 @dataclass(frozen=True, eq=False)
 class _Stretch:
-    """One block in one period: rows sorted by person, centre and band, and the persons' flags.
-
-    ``flags`` holds, per condition set, rule → bool (persons, C).
-    """
+    """One block in one period: rows sorted by person, centre and band. ``flags`` holds, per condition set, rule → bool
+    (n, C)."""
 
     person: np.ndarray
     centre: np.ndarray
@@ -113,7 +111,11 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
     centres = centre_tables(world)[0].to_pandas()
     first = np.concatenate([[0], np.cumsum([part.persons for part in parts])[:-1]])
 
-    def cohort(i: int, period: Period, f: int, names: tuple[str, ...]) -> Cohort:
+    def flags_of(i: int, f: int) -> dict[str, Any]:
+        return {"conditions": flaggers[f].conditions.names, "flags": {
+            rule: np.concatenate([part.stretches[i].flags[f][rule] for part in parts]) for rule in flaggers[f].rules}}
+
+    def cohort(i: int, period: Period) -> Cohort:
         stretches = [part.stretches[i] for part in parts]
         person, centre, cell, months, ore = (
             np.concatenate([getattr(s, name) for s in stretches])
@@ -121,17 +123,12 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         return Cohort(
             centres=centres, period=period, person=person + np.repeat(first, [len(s.person) for s in stretches]),
             centre=centre, sex=(cell % 2).astype(np.uint8), band=(cell // 2).astype(np.uint8), months=months,
-            cost=ore / 100, conditions=names,
-            flags={rule: np.concatenate([s.flags[f][rule][s.person] for s in stretches]) for rule in flaggers[f].rules})
-
-    def both(f: int) -> tuple[Cohort, Cohort]:
-        names = flaggers[f].conditions.names
-        return cohort(0, plan.fit_period, f, names), cohort(1, plan.period, f, names)
+            cost=ore / 100, **flags_of(i, 0))
 
     def per_row(per_person: list[np.ndarray], cohort: Cohort | None = None) -> np.ndarray:
         return np.concatenate(per_person)[(cohort or paid).person]
 
-    fitted, paid = both(0)
+    fitted, paid = cohort(0, plan.fit_period), cohort(1, plan.period)
     months = np.bincount(paid.centre, paid.months, paid.n_centres)
     style = per_row([part.style for part in parts])
     with np.errstate(invalid="ignore"):
@@ -141,14 +138,18 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         replace(fitted, groups={NEWCOMERS: per_row([part.new_to_fit for part in parts], fitted)}),
         replace(paid, groups={name: per_row([part.groups[name] for part in parts]) for name in parts[0].groups},
                 prior_cost=per_row([part.prior_cost for part in parts])),
-        tuple((other, *both(1 + i)) for i, other in enumerate(others)),
+        tuple((other, replace(fitted, **flags_of(0, f)), replace(paid, **flags_of(1, f)))
+              for f, other in enumerate(others, 1)),
         expected=per_row([part.usual for part in parts]), style=style_per_month,
         codes=_code_summary(world, np.sum([part.by_code for part in parts], axis=0)))
 
 
 def _stretch(world: World, block: Block, region: np.ndarray, period: Period, flags: list[dict[str, np.ndarray]]
              ) -> _Stretch:
-    """Months and öre of base drugs per person, centre and band; a month and its cost go by the 1st."""
+    """Months and öre of base drugs per person, centre and band; a month and its cost go by the 1st.
+
+    ``flags``: per condition set, rule → bool, (persons, C).
+    """
     start, persons, fills, M = world.scenario.window.start, block.persons, block.fills, period.n_months
     first = (period.start.year - start.year) * 12 + period.start.month - start.month
     months = np.arange(first, first + M)
@@ -174,12 +175,12 @@ def _stretch(world: World, block: Block, region: np.ndarray, period: Period, fla
     row_person = np.concatenate([steady, several >> 32])
     row_key = np.concatenate([key[steady, 0], several & 0xFFFFFFFF])
     order = np.argsort(row_person, kind="stable")
-    row_key = row_key[order]
+    row_person, row_key = row_person[order], row_key[order]
     return _Stretch(
-        person=row_person[order], centre=(row_key // 42).astype(np.int32), cell=row_key % 42,
+        person=row_person, centre=(row_key // 42).astype(np.int32), cell=row_key % 42,
         months=np.concatenate([np.full(len(steady), float(M)), np.bincount(inverse, minlength=len(several))])[order],
         ore=np.concatenate([ore[steady].sum(axis=1), np.bincount(inverse, ore[person, at], len(several))])[order],
-        flags=flags)
+        flags=[{rule: of[row_person] for rule, of in by_rule.items()} for by_rule in flags])
 
 
 def _by_code(world: World, block: Block, plan: Plan, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray

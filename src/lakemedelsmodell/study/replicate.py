@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,6 +135,8 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
         lap("draw and add up")
         published = published_table(settings.published_year or facts.published_year(period.start))
         with ThreadPoolExecutor(workers) as pool:
+            # Once, before the threads that would each find them.
+            list(pool.map(lambda of: of[0].profiles(of[1]), product((drawn.fitted, drawn.paid), drawn.paid.flags)))
             floor = pool.submit(noise_floor, drawn.paid, drawn.expected, alpha, permutations=PERMUTATIONS)
             # The last model takes longest, so it goes first.
             chosen = [m for m in models(conditions, published, drawn.codes) if competitors or m.name in HEADLINE]
