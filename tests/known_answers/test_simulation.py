@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from lakemedelsmodell.simulation.illness import by_single_age
 from lakemedelsmodell.simulation.population import NOT_LATER, Listings, Persons, single_age_population
 from lakemedelsmodell.simulation.prescribing import PersonTraits, Spells, draw_fills
 from lakemedelsmodell.simulation.prices import easter, public_holidays
+from lakemedelsmodell.simulation.tables import person_ids
 from lakemedelsmodell.simulation.truth import expected_fee
 
 DAY0 = date(2024, 7, 1)
@@ -311,6 +313,13 @@ def test_easter_and_holidays():
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
+
+def test_persons_of_lists_longer_than_a_hundred_thousand_have_ids_of_their_own():
+    numbers = np.array([0, 99_999, 100_000, 250_000])
+    ids = [person_ids(SimpleNamespace(home=home), numbers) for home in range(180)]
+    assert ids[0][:2].tolist() == [100_000, 199_999]
+    assert len(np.unique(ids)) == 180 * 4
+
 
 def test_the_same_bytes_with_one_worker_or_two(skane, tmp_path):
     for workers in (1, 2):

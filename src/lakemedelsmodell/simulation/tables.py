@@ -13,8 +13,9 @@ from lakemedelsmodell.simulation.population import NOT_LATER
 if TYPE_CHECKING:
     from lakemedelsmodell.simulation.world import Block, World
 
-PERSONS_PER_BLOCK = 100_000
-"""Person ids of a block: its centre's number × this + the person's number."""
+PERSONS_PER_BLOCK, BLOCKS = 100_000, 10_000
+"""Person ids of a block: its centre's number × persons per block + the person's number; where a list is longer, every
+further hundred thousand has ids above those of all centres."""
 FEW_VALUES = frozenset({"atc", "prescriber_centre_id", "centre_id", "sex", "birth_month", "packages", "disease",
                         "date"})
 """Columns written with a dictionary."""
@@ -33,7 +34,8 @@ def centre_tables(world: World) -> tuple[pa.Table, pa.Table]:
 
 
 def person_ids(block: Block, person: np.ndarray) -> np.ndarray:
-    return (block.home + 1) * PERSONS_PER_BLOCK + person.astype(np.int64)
+    further, number = np.divmod(person.astype(np.int64), PERSONS_PER_BLOCK)
+    return (further * BLOCKS + block.home + 1) * PERSONS_PER_BLOCK + number
 
 
 def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray
