@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from lakemedelsmodell.simulation.scenario import Scenario
 
 CONTRASTS = (("chronic", "age_sex"), ("chronic_pool", "age_sex_pool"), ("chronic", "age_sex_published"),
-             ("chronic_defended", "age_sex"), ("chronic_defended", "age_sex_pool_10k"), ("chronic_atc2", "age_sex"),
+             ("chronic_defended", "age_sex"), ("chronic_defended", "age_sex_pool_10k"),
              ("age_sex_pool", "age_sex"), ("chronic", "age_sex_pool"), ("age_sex_cni", "age_sex"),
              ("chronic", "age_sex_cni"), ("chronic_nonnegative", "age_sex"), ("chronic_newcomers", "age_sex"),
              ("highest_only", "age_sex"), ("count", "age_sex"), ("boosting", "age_sex"))
-"""(model, against); those with a model that is not there are left out."""
+"""(model, against); those with a model that is not there are left out. Each further list is set against ``age_sex``."""
 HEADLINE = ("age_sex", "age_sex_pool", "chronic", "chronic_pool")
 VARIANTS = ("constrained", "credibility")
 """Of one half-year; at full size they hardly differ from the proposal."""
@@ -149,7 +149,8 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
             lap("fit")
             settlements, left_out = payable(candidates, drawn.paid, alpha)
             payers = {name: candidates[name] for name in settlements}
-            contrasts = [pair for pair in CONTRASTS if set(pair) <= set(payers)]
+            other_lists = [(f"chronic_{other.name}", "age_sex") for other in others]
+            contrasts = [pair for pair in (*CONTRASTS, *other_lists) if set(pair) <= set(payers)]
             paid = {name: settlements[name].phi * pay_per_month(payers[name], drawn.paid) for name in TAKEN_APART
                     if name in payers}
             by_need = pool.submit(_by_need, drawn, paid, alpha)
