@@ -2,15 +2,26 @@
 
     python reports/refresh.py
 
-simulates the default world at full size, plays manipulation on it and takes in what comes of it (about half an hour of
-two cores). ``python reports/refresh.py runs/skane_2026h1`` takes in a run that lies there already, and with ``--check``
-before the folder only says whether the run gives the numbers of the committed reference. Nothing of persons is copied.
-Run it after a change that moves results; the tests hold the README to what it writes, and
-simulations/skane_2026h1.expected.csv holds the numbers at a smaller scale.
+simulates the default world at full size, plays manipulation on it, writes its report and takes in what comes of it
+(about half an hour of two cores). Nothing of persons is copied. Run it after a change that moves results; the tests
+hold the README to what it writes, and simulations/skane_2026h1.expected.csv holds the numbers at a smaller scale.
+
+    python reports/refresh.py --scale 0.02 --out trial
+
+tries the same on a smaller region and writes into the folder trial instead of the project.
+
+    python reports/refresh.py --run runs/skane_2026h1
+
+takes in a run that lies there already with skane_2026h1_manipulated beside it, and
+
+    python reports/refresh.py --check runs/skane_2026h1
+
+only says whether a run gives the numbers of the committed reference.
 """
 
 from __future__ import annotations
 
+import argparse
 import html
 import json
 import math
@@ -25,13 +36,12 @@ from typing import Any
 
 from lakemedelsmodell.cli.printing import summary
 from lakemedelsmodell.folders import to_json
-from lakemedelsmodell.report import write_reports
 
 PROJECT = Path(__file__).resolve().parents[1]
-REFERENCE = PROJECT / "reports" / "skane_2026h1"
-GALLERY, IMAGES = PROJECT / "docs" / "gallery.md", PROJECT / "docs" / "images"
-TABLES = ("results.json", "results.xlsx", "centres.csv", "amounts.csv", "contributions.csv", "coverage.csv",
-          "calibration.json", "manifest.json")
+NAME = "skane_2026h1"
+REFERENCE = PROJECT / "reports" / NAME
+TABLES = ("results.json", "centres.csv", "amounts.csv", "contributions.csv", "coverage.csv", "calibration.json",
+          "manifest.json")
 EXAMPLE = re.compile(r"^\$ python -m lakemedelsmodell (.*)\n(?:(?!\$ |```).*\n)*", re.MULTILINE)
 RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- /result -->)", re.DOTALL)
 FIGURE = re.compile(r'<figure id="(?P<ident>[^"]+)">\s*<div role="img" aria-label="(?P<alt>[^"]*)">'
@@ -45,54 +55,58 @@ def command(*arguments: str) -> str:
     return subprocess.run(call, check=True, capture_output=True, text=True).stdout
 
 
-def made() -> Path:
-    """A run of the default world at full size, with manipulation played on it."""
-    run = PROJECT / "runs" / "skane_2026h1"
-    command("simulate", "skane_2026h1", "--out", str(run))
-    command("manipulate", "skane_2026h1", "--out", str(run.with_name(f"{run.name}_manipulated")))
-    write_reports(run)
-    return run
+def beside(run: Path, what: str) -> Path:
+    return run.with_name(f"{run.name}_{what}")
 
 
-def gallery(run: Path) -> None:
+def made(run: Path, scale: float) -> None:
+    """A run of the default world, and what manipulation came to on its data."""
+    command("simulate", NAME, "--scale", str(scale), "--no-report", "--out", str(run))
+    command("manipulate", str(run), "--out", str(beside(run, "manipulated")))
+
+
+def gallery(page: Path, told: dict[str, Any], project: Path) -> None:
     """docs/gallery.md and its pictures: every figure of the English report with its caption."""
-    results = json.loads((run / "results.json").read_text(encoding="utf-8"))["run"]
-    page = (run / "report.en.html").read_text(encoding="utf-8")
+    images = project / "docs" / "images"
     said = ["# Gallery", "",
             "Every figure of the report, in one look: today's model is always amber and hollow, the proposal blue and "
             "filled, so that they can be told apart by colour-blind readers and in greyscale print. Each is a function "
             "of `lakemedelsmodell.report.figures` that draws on a matplotlib Axes and returns it.", "",
-            f"Drawn from a simulated run: scenario `{results['scenario']}`, seed {results['seed']}, scale "
-            f"{results['scale']:g}. Written by `reports/refresh.py`.", ""]
-    for figure in FIGURE.finditer(page):
+            f"Drawn from a simulated run: scenario `{told['scenario']}`, seed {told['seed']}, scale "
+            f"{told['scale']:g}. Written by `reports/refresh.py`.", ""]
+    for figure in FIGURE.finditer(page.read_text(encoding="utf-8")):
         name = figure["ident"].replace("-", "_")
         alone = figure["svg"].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        (IMAGES / f"{name}.svg").write_text(alone + "\n", encoding="utf-8")
+        (images / f"{name}.svg").write_text(alone + "\n", encoding="utf-8")
         title = figure["ident"].replace("-", " ").capitalize()
         said += [f"## {title}", "", f"![{html.unescape(figure['alt'])}](images/{name}.svg)", "",
                  html.unescape(figure["caption"]), ""]
-    GALLERY.write_text("\n".join(said), encoding="utf-8")
+    (project / "docs" / "gallery.md").write_text("\n".join(said), encoding="utf-8")
+    shutil.copy(images / "all_centres.svg", images / "net_by_centre.svg")
 
 
-def main(run: Path) -> None:
-    REFERENCE.mkdir(exist_ok=True)
-    for file in (*(run / name for name in TABLES if (run / name).is_file()), *run.glob("report.*.html"),
-                 *run.glob("page.*.html")):
-        shutil.copy(file, REFERENCE)
-    manifest = REFERENCE / "manifest.json"
-    told = json.loads(manifest.read_text(encoding="utf-8"))
-    manifest.write_text(to_json({**told, "directory": "."}), encoding="utf-8")  # no path of the machine it was made on
-    shutil.copy(run / "amounts.csv", PROJECT / "src" / "lakemedelsmodell" / "facts" / "reference_amounts.csv")
-    frontier = run.with_name(f"{run.name}_manipulated") / "frontier.csv"
-    if frontier.is_file():  # what the default design is held to
-        shutil.copy(frontier, PROJECT / "simulations" / f"{run.name}.frontier.csv")
-    gallery(run)
-    shutil.copy(IMAGES / "all_centres.svg", IMAGES / "net_by_centre.svg")
+def take_in(run: Path, project: Path) -> None:
+    """Put a run, what manipulation came to on it and the report of both into the project."""
+    reference, facts = project / "reports" / NAME, project / "src" / "lakemedelsmodell" / "facts"
+    worlds = project / "simulations"
+    for folder in (reference, facts, worlds, project / "docs" / "images"):
+        folder.mkdir(parents=True, exist_ok=True)
+    played, told = beside(run, "manipulated"), beside(run, "report")
+    command("report", str(run), "--manipulation", str(played), "--out", str(told))
+    for file in (*(run / name for name in TABLES), played / "verdict.json",
+                 *told.glob("*.html"), *told.glob("*.xlsx")):
+        shutil.copy(file, reference)
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    # No path of the machine it was made on.
+    (reference / "manifest.json").write_text(to_json({**manifest, "directory": "."}), encoding="utf-8")
+    shutil.copy(run / "amounts.csv", facts / "reference_amounts.csv")
+    shutil.copy(played / "frontier.csv", worlds / f"{NAME}.frontier.csv")
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    gallery(reference / "report.en.html", results["run"], project)
 
-    readme = PROJECT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    said = summary(json.loads((run / "results.json").read_text(encoding="utf-8")))
-    text = RESULT.sub(lambda _: f"```\n{said}\n```\n", text)
+    readme = project / "README.md"
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    text = RESULT.sub(lambda _: f"```\n{summary(results)}\n```\n", text)
     text = EXAMPLE.sub(lambda m: f"$ python -m lakemedelsmodell {m[1]}\n{command(*shlex.split(m[1]))}", text)
     readme.write_text(text, encoding="utf-8")
 
@@ -123,7 +137,19 @@ def check(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--check"]:
-        check(Path(sys.argv[2]))
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--scale", type=float, default=1.0, help="share of the population, with --out")
+    arguments.add_argument("--out", type=Path, help="folder to write into instead of the project")
+    arguments.add_argument("--run", type=Path, help="take in this run, with RUN_manipulated beside it")
+    arguments.add_argument("--check", type=Path, metavar="RUN", help="only compare a run with the reference")
+    asked = arguments.parse_args()
+    if asked.scale != 1 and asked.out is None:
+        arguments.error("the reference is of full size; --scale goes with --out")
+    if asked.check:
+        check(asked.check)
     else:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else made())
+        target = asked.out or PROJECT
+        found = asked.run or target / "runs" / NAME
+        if not asked.run:
+            made(found, asked.scale)
+        take_in(found.resolve(), target)

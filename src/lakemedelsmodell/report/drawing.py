@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from io import StringIO
+from textwrap import fill as wrapped
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TODAY_COLOUR, PROPOSAL_COLOUR, OTHER_COLOUR, INK, BAND_COLOUR = "#b5500c", "#1b5e9b", "#5d6875", "#1d2733", "#e6ecf2"
+
+TELEPHONE = 5
+"""Narrower figures, in inches, are for a telephone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ def drawn(draw: Callable[[Figure], object], size: tuple[float, float], ident: st
     with as_file(files("lakemedelsmodell.report") / "style.mplstyle") as style, matplotlib.style.context(style):
         figure = Figure(figsize=size)
         draw(figure)
+        for ax in figure.axes if size[0] < TELEPHONE else ():
+            ax.set_xlabel(wrapped(ax.get_xlabel(), 32))
         out = StringIO()
         figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return inline_svg(out.getvalue(), ident)
@@ -69,7 +75,7 @@ def axes_of(ax: Axes | None) -> Axes:
 def narrow(ax: Axes) -> bool:
     """Whether the figure is made for a telephone."""
     figure = ax.get_figure(root=True)
-    return figure is not None and figure.get_figwidth() < 5
+    return figure is not None and figure.get_figwidth() < TELEPHONE
 
 
 def legend_above(ax: Axes, columns: int = 1) -> None:
