@@ -46,7 +46,7 @@ _MODEL, _PERSON, _TOTAL, _UNSET, _YEARS, _NUMBER, _HIGHEST, _CNI, _NEWCOMER, _PO
     {"sv": "antal kroniska tillstånd: {}", "en": "number of chronic conditions: {}"},
     {"sv": "{} (det högsta)", "en": "{} (the highest)"},
     {"sv": "per enhet av vårdcentralens CNI", "en": "per unit of the centre's care-need index"},
-    {"sv": "för den som inte varit listad hela året före", "en": "for who was not listed all of the year before"},
+    {"sv": "för den som inte var listad någon gång i återblicken", "en": "for who was listed nowhere in the look-back"},
     {"sv": "Kostnad över {} per person och halvår betalas ur en gemensam pool.",
      "en": "Cost above {} per person and half-year is paid from a common pool."},
 )
@@ -131,7 +131,7 @@ class AmountTable:
     per_cni : float or None
         SEK per listed month and unit of the care-need index of the centre where the person is listed.
     per_newcomer : float or None
-        SEK per listed month of a person who was not listed every day of the year before the period.
+        SEK per listed month of a person who was listed nowhere in the look-back, and so can have no conditions.
     pool_threshold : float or None
         SEK of a person's cost in half a year above which the centre's share is paid as it falls, from the same
         budget; the amounts are then for cost below it. None without a pool.
@@ -288,7 +288,7 @@ class AmountTable:
         """One row per amount, columns :data:`AMOUNT_COLUMNS`.
 
         Kind is ``age_sex``; ``condition``, ``highest`` or ``count``; ``cni`` (per unit of the centre's index);
-        ``history`` (for who was not listed all of the year before); and ``pool``: there sek_per_month is a person's
+        ``history`` (for who was listed nowhere in the look-back); and ``pool``: there sek_per_month is a person's
         cost per month of the period above which cost is pooled.
         """
         import pandas as pd
@@ -301,7 +301,7 @@ class AmountTable:
         if self.per_cni is not None:
             rows.append(("cni", "centre_cni", None, None, None, self.per_cni))
         if self.per_newcomer is not None:
-            rows.append(("history", "under_12_months", None, None, None, self.per_newcomer))
+            rows.append(("history", "not_listed_before", None, None, None, self.per_newcomer))
         if self.pool_threshold is not None:
             rows.append(("pool", "person_cost_above", None, None, None, self.pool_threshold / POOL_MONTHS))
         frame = pd.DataFrame(rows, columns=["kind", "name", "sex", "age_from", "age_to", "sek_per_month"])

@@ -18,9 +18,6 @@ from lakemedelsmodell.data.cohort import CentreTotals, Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_LABELS, SEXES
 
-NEWCOMERS = "history:short"
-"""The group of a cohort that amounts by history are for."""
-
 
 def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     """Whole numbers that sum to ``total`` and lie less than one from the proportional shares.
@@ -98,13 +95,13 @@ def care_need(cohort: Cohort) -> np.ndarray:
 
 
 def newcomers(cohort: Cohort) -> np.ndarray:
-    """Rows of persons who were not listed every day of the year before the period, bool, shape (n,).
+    """Rows of persons who were listed nowhere in the look-back, newborns among them, bool, shape (n,).
 
     Raises UserError where the cohort does not tell.
     """
-    if NEWCOMERS not in cohort.groups:
-        raise UserError("Who was listed all of the year before is not known. Give the listings of that year.")
-    return cohort.groups[NEWCOMERS]
+    if cohort.prior_cost is None:
+        raise UserError("Who was listed before the period is not known. Give the listings of the look-back.")
+    return np.isnan(cohort.prior_cost)
 
 
 def pooled_cost(cohort: Cohort, threshold: float, cost: np.ndarray | None = None) -> np.ndarray:

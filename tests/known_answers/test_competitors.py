@@ -98,7 +98,7 @@ def test_without_care_need_the_model_is_left_out_with_a_warning(dense):
 
 
 def with_newcomers(data, new):
-    return replace(data, groups={"history:short": np.asarray(new, dtype=bool)})
+    return replace(data, prior_cost=np.where(new, np.nan, 12.0))
 
 
 def test_newcomers_by_hand(tmp_path):
@@ -116,7 +116,7 @@ def test_newcomers_by_hand(tmp_path):
     paid.to_csv(tmp_path / "amounts.csv")
     again = read_amounts(tmp_path / "amounts.csv", "chronic_newcomers")
     assert (again.per_newcomer, again.add_ons.tolist()) == (5, [14])
-    assert "+ 5 SEK for who was not listed all of the year before." in paid.explain(60, "M").note
+    assert "+ 5 SEK for who was listed nowhere in the look-back." in paid.explain(60, "M").note
     assert blend(table(7.0), paid, 0.5).per_newcomer == 2.5
     with pytest.raises(UserError, match="does not find out"):
         Tariff.of(paid)
@@ -129,7 +129,7 @@ def test_newcomers_cost_what_they_are_paid(dense):
     fitted = ChronicNewcomers().fit(data, 1.0)
     left = data.cost - data.exposure * pay_per_month(fitted, data)
     assert fitted.per_newcomer > 0
-    columns = np.column_stack([design(data), data.groups["history:short"]])
+    columns = np.column_stack([design(data), np.isnan(data.prior_cost)])
     kept = np.append(np.ones(N_CELLS, dtype=bool), np.append(fitted.add_ons, fitted.per_newcomer) > 0)
     np.testing.assert_allclose((columns.T @ left)[kept], 0, atol=1e-6 * data.cost.sum())
     assert ((columns.T @ left)[~kept] <= 0).all()
@@ -143,7 +143,7 @@ def test_without_newcomers_it_is_the_proposal_and_unknown_history_leaves_it_out(
     np.testing.assert_allclose(fitted.add_ons, plain.add_ons)
     payers, warnings = fit_models([ChronicNewcomers()], dense, dense, ALPHA)
     assert (payers, len(warnings)) == ({}, 1)
-    assert "Give the listings of that year" in warnings[0]
+    assert "Give the listings of the look-back" in warnings[0]
     four = with_newcomers(dense, np.isin(dense.person, np.unique(dense.person)[:4]))
     known = replace(fitted, per_newcomer=8.0)
     assert set_by_enough(known, four).per_newcomer is None

@@ -1,5 +1,6 @@
 """Each shipped world does what it is there for, and a departure departs in nothing else."""
 
+import runpy
 from importlib import resources
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from lakemedelsmodell.simulation import load_scenario, simulate
 from lakemedelsmodell.simulation.scenario import shipped_scenarios
-from lakemedelsmodell.study import packaged_grid, packaged_measures, packaged_worlds, study
+from lakemedelsmodell.study import packaged_measures, packaged_worlds, study
 from lakemedelsmodell.study.expected import SIZES, expected, read_expected
 
 MUST_NOT_WIN = {
@@ -17,6 +18,7 @@ MUST_NOT_WIN = {
 }
 STUDIED = sorted(MUST_NOT_WIN | {"random_lists"})
 SMALL = 0.03
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -78,67 +80,11 @@ def test_the_shipped_results_judge_every_world_clause_by_clause():
     assert (measures.loc[(slice(None), "age_sex", "sd"), "mcse"] > 0).all()
 
 
-# --- what the page of the worlds shows --------------------------------------------------------------------------------
-
-def table(head, rows):
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
-
-
-def signed(value, digits=2):
-    return "" if np.isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
-
-
-def verdicts_table():
-    """A line per world: verdict, and each clause with its number; bold where it fails."""
-    worlds = packaged_worlds()
-    rows = []
-    for world, of in worlds.groupby("world", sort=False):
-        said = [f"**{signed(c.number)}**" if c.holds is False else signed(c.number) + ("" if c.holds else " ?")
-                for c in of.itertuples() if c.clause != "manipulation"]
-        rows.append((f"`{world}`", str(of["replicates"].iloc[0]), of["decision"].iloc[0], *said))
-    return table(("world", "draws", "verdict", "Δ, upper limit", "Δ with pool, upper limit", "pass-through",
-                  "worst group, SEK"), rows)
-
-
-def competitors_table():
-    """The default world's models, nearest together first."""
-    found = packaged_measures().query("world == 'skane_2026h1' and model != 'region'")
-    wide, error = (found.pivot(index="model", columns="measure", values=v) for v in ("value", "mcse"))
-    wide = wide.sort_values("sd")
-    return table(("model", "SD", "R²", "pass-through", "RMSE to the ideal"), [
-        (f"`{model}`", f"{row['sd']:.2f}", f"{row['r2']:.3f}", f"{row['pass_through']:.2f}",
-         f"{row['rmse_to_ideal']:.2f} ± {error.loc[model, 'rmse_to_ideal']:.2f}") for model, row in wide.iterrows()])
-
-
-def flips_table():
-    flips = packaged_grid().flips()
-    rows = []
-    for dimension, of in flips.groupby("dimension", sort=False):
-        by = of.set_index("measure")
-        cells = []
-        for measure in ("log_sd_ratio", "rmse_change", "pass_through_change"):
-            row = by.loc[measure]
-            turns = "" if np.isnan(row["flips_at"]) else f", **turns at {row['flips_at']:.3g}**"
-            cells.append(f"{signed(row['at_low'])} to {signed(row['at_high'])}{turns}")
-        first = of.iloc[0]
-        rows.append((f"`{dimension}`, {first['unit']}", f"{first['low']:g}–{first['high']:g}", *cells))
-    return table(("assumption", "range", "Δ", "distance to the ideal net, SEK", "pass-through"), rows)
-
-
-def headline_table():
-    line = packaged_grid().along("prevalence_cv")
-    return table(("CV of illness over centres", "Δ", "beyond random lists", "Δ with pool", "Δ, ATC level 2",
-                  "distance to the ideal net, SEK"), [
-        (f"{100 * row.prevalence_cv:.0f} %", signed(row.log_sd_ratio), signed(row.beyond_random),
-         signed(row.log_sd_ratio_pool), signed(row.log_sd_ratio_atc2), signed(row.rmse_change))
-        for row in line.itertuples()])
-
-
-@pytest.mark.parametrize("made", [verdicts_table, competitors_table, flips_table, headline_table],
-                         ids=lambda f: f.__name__)
-def test_the_page_of_the_worlds_shows_the_shipped_results(made):
-    page = (Path(__file__).resolve().parents[2] / "docs" / "worlds.md").read_text(encoding="utf-8")
-    assert made() in page, f"put this into docs/worlds.md:\n{made()}"
+def test_the_page_of_the_worlds_shows_the_shipped_results():
+    made = runpy.run_path(str(PROJECT / "reports" / "refresh_worlds.py"))
+    page = (PROJECT / "docs" / "worlds.md").read_text(encoding="utf-8")
+    for name, of in made["TABLES"].items():
+        assert made["marked"](name, of()) in page, "run reports/refresh_worlds.py --page"
 
 
 def test_random_lists_narrow_the_spread_by_what_the_r2_says(studied):

@@ -13,14 +13,13 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.models.base import Payable, Rule, amount_table, sums_by_profile
 from lakemedelsmodell.models.constrained import group_sums
 from lakemedelsmodell.models.least_squares import cells_and_add_ons
-from lakemedelsmodell.settlement import NEWCOMERS, newcomers
+from lakemedelsmodell.settlement import newcomers
 
 
 @dataclass(frozen=True)
 class ChronicNewcomers(Payable):
-    """Chronic conditions and one amount, never negative, per listed month of a person who was not listed all of the
-    year before the period; estimated with the rest. Models that look back predict too little for them (Ericson et al.
-    2018).
+    """Chronic conditions and one amount, never negative, per listed month of a person who was listed nowhere in the
+    look-back; estimated with the rest. Models that look back predict too little for them (Ericson et al. 2018).
     """
 
     rule: Rule = "dispensed"
@@ -44,7 +43,7 @@ class ChronicNewcomers(Payable):
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """Amounts in SEK per listed month, before any closing to a budget and before rounding."""
         new, sums = newcomers(cohort), sums_by_profile(cohort, self.rule)
-        row, spent = group_sums(cohort, self.rule, {NEWCOMERS: new})
+        row, spent = group_sums(cohort, self.rule, {"newcomers": new})
         xtx = np.block([[sums.xtx[0], row.T], [row, cohort.exposure[new].sum()]])
         cells, add_ons = cells_and_add_ons(xtx, np.append(sums.xty[0], spent))
         *of_conditions, of_newcomers = add_ons

@@ -94,7 +94,7 @@ class Tariff:
                 "what it pays is not known before the half-year is over, so it cannot be paid by the month. Pay a "
                 "model without a pool (--model), or settle the half-year afterwards with evaluate.")
         if table.per_newcomer is not None:
-            raise UserError(f"{table.model} has an amount for who was not listed all of the year before, which the "
+            raise UserError(f"{table.model} has an amount for who was listed nowhere in the look-back, which the "
                             "monthly payment does not find out. Pay another model (--model).")
 
         def ore(sek: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.flag_kernel import CodeIndex, flags
 from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
 from lakemedelsmodell.data.periods import Period
-from lakemedelsmodell.settlement import NEWCOMERS
 from lakemedelsmodell.simulation.calibration import cells_on, listed_on
 from lakemedelsmodell.simulation.tables import centre_tables
 
@@ -38,7 +37,7 @@ class WorldCohorts:
     ----------
     fitted, paid : Cohort
         Of the half-year the amounts are set on and of the one they pay, with the flags of the first condition set;
-        ``paid`` with all groups of persons and prior cost, ``fitted`` with the group of newcomers.
+        ``paid`` with what no model sees of a person (groups) too, both with prior cost.
     others : tuple of (ConditionSet, Cohort fitted, Cohort paid)
         The same cohorts with the flags of further condition sets.
     expected : float64, shape (n,)
@@ -72,17 +71,15 @@ class _Stretch:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One block: its persons, its stretches, cost per month expected usually and for the style, (persons,), who is a
-    newcomer to the fit period, groups of the paid period and the cost of its look-back per month, (persons,), and
-    :func:`_by_code`."""
+    """One block: its persons, its stretches, cost per month expected usually and for the style, (persons,), groups
+    that no model sees, the cost of each look-back per month, (persons,), and :func:`_by_code`."""
 
     persons: int
     stretches: list[_Stretch]
     usual: np.ndarray
     style: np.ndarray
-    new_to_fit: np.ndarray
     groups: dict[str, np.ndarray]
-    prior_cost: np.ndarray
+    prior_cost: tuple[np.ndarray, np.ndarray]
     by_code: np.ndarray
 
 
@@ -104,7 +101,8 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         return _Part(len(block.persons), [
             _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
             for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))
-        ], usual, styled - usual, _is_new(world, block, plan.fit_period), *_traits(world, block, region, plan),
+        ], usual, styled - usual, _traits(world, block, plan), (
+            _prior_cost(world, block, region, plan.fit_lookback), _prior_cost(world, block, region, plan.lookback)),
             _by_code(world, block, plan, ddd, gross, region))
 
     parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(home) for home in range(world.n_centres))
@@ -125,22 +123,22 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
             centre=centre, sex=(cell % 2).astype(np.uint8), band=(cell // 2).astype(np.uint8), months=months,
             cost=ore / 100, **flags_of(i, 0))
 
-    def per_row(per_person: list[np.ndarray], cohort: Cohort | None = None) -> np.ndarray:
-        return np.concatenate(per_person)[(cohort or paid).person]
+    def per_row(per_person: list[np.ndarray], of: Cohort) -> np.ndarray:
+        return np.concatenate(per_person)[of.person]
 
     fitted, paid = cohort(0, plan.fit_period), cohort(1, plan.period)
     months = np.bincount(paid.centre, paid.months, paid.n_centres)
-    style = per_row([part.style for part in parts])
+    style = per_row([part.style for part in parts], paid)
     with np.errstate(invalid="ignore"):
         style_per_month = np.bincount(paid.centre, style * paid.months, paid.n_centres) / months
     style_per_month = np.round(style_per_month, 9)  # no style is 0, not what rounding left
     return WorldCohorts(
-        replace(fitted, groups={NEWCOMERS: per_row([part.new_to_fit for part in parts], fitted)}),
-        replace(paid, groups={name: per_row([part.groups[name] for part in parts]) for name in parts[0].groups},
-                prior_cost=per_row([part.prior_cost for part in parts])),
+        replace(fitted, prior_cost=per_row([part.prior_cost[0] for part in parts], fitted)),
+        replace(paid, groups={name: per_row([part.groups[name] for part in parts], paid) for name in parts[0].groups},
+                prior_cost=per_row([part.prior_cost[1] for part in parts], paid)),
         tuple((other, replace(fitted, **flags_of(0, f)), replace(paid, **flags_of(1, f)))
               for f, other in enumerate(others, 1)),
-        expected=per_row([part.usual for part in parts]), style=style_per_month,
+        expected=per_row([part.usual for part in parts], paid), style=style_per_month,
         codes=_code_summary(world, np.sum([part.by_code for part in parts], axis=0)))
 
 
@@ -203,34 +201,44 @@ def _code_summary(world: World, sums: np.ndarray) -> pd.DataFrame:
     return found[found["rows"] > 0].sort_values("atc", ignore_index=True)
 
 
-def _traits(world: World, block: Block, region: np.ndarray, plan: Plan) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Groups of persons by what no model sees, and SEK in the look-back per month listed then; ``data.flags`` defines
-    them."""
-    origin, n, f, li = world.scenario.window.start, len(block.persons), block.fills, block.listings
-    lookback = plan.lookback
-    here = np.flatnonzero(_listed_days(world, block, plan.period.before(HISTORY_MONTHS)) > 0)
+def _traits(world: World, block: Block, plan: Plan) -> dict[str, np.ndarray]:
+    """Groups of persons by what no model sees, bool, (persons,); ``data.flags`` defines them."""
+    n, f, li = len(block.persons), block.fills, block.listings
+    year = plan.period.before(HISTORY_MONTHS)
+    there = _listed_days(world, block, year)
+    here = np.flatnonzero(there > 0)
     lowest, highest = np.full(n, world.n_centres), np.full(n, -1)
     np.minimum.at(lowest, li.person[here], li.centre[here])
     np.maximum.at(highest, li.person[here], li.centre[here])
 
-    begin, end = np.searchsorted(world.calendar.month, [(day.year - origin.year) * 12 + day.month - origin.month
-                                                        for day in (lookback.start, lookback.end)])
-    bought = (f.day >= begin) & (f.day < end)
+    bought = _bought_in(world, block, plan.lookback)
     codes, code = np.unique(np.array(world.drugs.atc), return_inverse=True)
     coded = np.flatnonzero(bought if block.uncoded is None else bought & ~block.uncoded)
     held = np.zeros((n, len(codes)), dtype=bool)
     held[f.person[coded], code[f.substance[coded]]] = True
     dosed = np.zeros(n, dtype=bool)
     dosed[f.person[bought & f.dose_dispensed]] = True
-    base = np.flatnonzero(bought & world.drugs.in_base[f.substance])
-    days = np.bincount(li.person, _listed_days(world, block, lookback), n)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_day = np.where(days > 0, np.bincount(f.person[base], region[base], n) / 100 / days, np.nan)
     return {
         f"drugs:{MANY_DRUGS}+": held.sum(axis=1) >= MANY_DRUGS, "dose_dispensed:yes": dosed,
         "moved:yes": lowest < highest,
-        NEWCOMERS: _is_new(world, block, plan.period),
-    }, per_day * ((lookback.end - lookback.start).days / lookback.n_months)
+        "history:short": np.bincount(li.person, there, n) < (year.end - year.start).days,
+    }
+
+
+def _prior_cost(world: World, block: Block, region: np.ndarray, lookback: Period) -> np.ndarray:
+    """SEK of base drugs in the look-back per month listed then, (persons,); nan for who was not."""
+    n, f = len(block.persons), block.fills
+    base = np.flatnonzero(_bought_in(world, block, lookback) & world.drugs.in_base[f.substance])
+    days = np.bincount(block.listings.person, _listed_days(world, block, lookback), n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_day = np.where(days > 0, np.bincount(f.person[base], region[base], n) / 100 / days, np.nan)
+    return per_day * ((lookback.end - lookback.start).days / lookback.n_months)
+
+
+def _bought_in(world: World, block: Block, window: Period) -> np.ndarray:
+    """Which fills are of ``window``, bool, (fills,)."""
+    origin = world.scenario.window.start
+    return (block.fills.day >= (window.start - origin).days) & (block.fills.day < (window.end - origin).days)
 
 
 def _listed_days(world: World, block: Block, window: Period) -> np.ndarray:
@@ -238,13 +246,6 @@ def _listed_days(world: World, block: Block, window: Period) -> np.ndarray:
     origin, li = world.scenario.window.start, block.listings
     start, end = (window.start - origin).days, (window.end - origin).days
     return np.maximum(np.minimum(li.end, end) - np.maximum(li.start, start), 0)
-
-
-def _is_new(world: World, block: Block, period: Period) -> np.ndarray:
-    """Whether each person was listed on fewer days than all of the year before ``period``, bool, shape (persons,)."""
-    year = period.before(HISTORY_MONTHS)
-    listed = np.bincount(block.listings.person, _listed_days(world, block, year), len(block.persons))
-    return listed < (year.end - year.start).days
 
 
 class Flagger:

@@ -1,8 +1,8 @@
 """What the shipped worlds and the shipped grid came to, as files beside them: worlds.results.json, grid.results.csv.
 
-``python -m lakemedelsmodell.study.packaged FOLDER [--workers N] [--kept FOLDER]`` draws them anew and writes both
-(about a quarter of an hour of one core). Do it when the simulator, a model or the rule has changed on purpose; with
---kept finished draws are kept there, and what was broken off goes on.
+``python -m lakemedelsmodell.study.packaged FOLDER [--workers N] [--kept FOLDER]`` draws them anew and writes both. Do
+it when the simulator, a model or the rule has changed on purpose; with --kept finished draws are kept there, and what
+was broken off goes on. ``reports/refresh_worlds.py`` does this and makes docs/worlds.md of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ from lakemedelsmodell.evaluation import Progress
 from lakemedelsmodell.run import to_json
 from lakemedelsmodell.simulation.scenario import load_scenario, shipped_scenarios
 from lakemedelsmodell.study.grid import GridResult, read_grid, run_grid
-from lakemedelsmodell.study.studies import Study, study, whole
+from lakemedelsmodell.study.studies import Study, judge_replicates, study, whole
 from lakemedelsmodell.verdict import read_rule
 
 WORLDS, GRID = "worlds.results.json", "grid.results.csv"
 SCHEMA_VERSION = 1
 SCALE = 0.1
 REPLICATES = 8
+NEWCOMERS = "chronic_newcomers"
+"""In the proposal's place in the clause on groups: whether an amount for newcomers mends what fails there."""
 MEASURES = ("sd", "r2", "pass_through", "rmse_to_ideal", "true_sd", "log_sd_ratio", "ci_low", "ci_high",
             "beyond_random", "rmse_change", "pass_through_change")
 """What is kept of each model, with all that it is paired with."""
@@ -44,6 +47,9 @@ def draw_worlds(*, workers: int = 2, kept: Path | None = None, progress: Progres
 
 def _short(done: Study, name: str) -> dict[str, Any]:
     world: dict[str, Any] = done.to_dict()["worlds"][name]
+    rule = done.rule.model_copy(update={"groups": done.rule.groups.model_copy(update={"model": NEWCOMERS})})
+    world["newcomers"] = next(asdict(c) for c in judge_replicates(rule, done.replicates[name]).clauses
+                              if c.name == "groups")
     world["measures"] = {
         model: {measure: {part: float(f"{number:.6g}") for part, number in of.items()}
                 for measure, of in measures.items() if measure.partition(".")[0] in MEASURES}
@@ -55,7 +61,8 @@ def packaged_worlds() -> pd.DataFrame:
     """The verdict on every shipped world, one row per clause.
 
     Columns world, title_sv, title_en, scale, seed (the first), replicates, rule, decision (for, against, undecided),
-    clause, says, number, threshold (nan: none), holds (True, False, None: not yet known), detail.
+    clause, says, number, threshold (nan: none), holds (True, False, None: not yet known), detail, unit, group,
+    further_from.
     """
     content = _worlds()
     rows = [
@@ -65,6 +72,17 @@ def packaged_worlds() -> pd.DataFrame:
         for name, world in content["worlds"].items() for clause in world["verdict"]["clauses"]]
     frame = pd.DataFrame(rows).astype({"number": float, "threshold": float})
     return frame.assign(holds=frame["holds"].astype(object).where(frame["holds"].notna(), None))
+
+
+def packaged_newcomers() -> pd.DataFrame:
+    """The clause on groups with ``chronic_newcomers`` in the proposal's place, one row per world.
+
+    Columns world, number, threshold, holds, group, further_from (cost or need).
+    """
+    columns = ("number", "threshold", "holds", "group", "further_from")
+    return pd.DataFrame([(name, *(world["newcomers"][c] for c in columns))
+                         for name, world in _worlds()["worlds"].items() if "newcomers" in world],
+                        columns=["world", *columns])
 
 
 def packaged_measures() -> pd.DataFrame:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lakemedelsmodell.simulation.scenario import Scenario
 
-EDITION = 4
+EDITION = 5
 """Raised when a replicate would come out otherwise than before: what older ones kept is then not used."""
 
 
