@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -197,6 +198,54 @@ def test_what_is_wrong_with_files_is_wrong_there(place, engine):
     assert len(said[0]) >= 10
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("whole", [True, False], ids=["number", "text"])
+def test_personal_numbers_are_refused_where_they_lie_and_never_said(place, engine, whole: bool):
+    """A personnummer, a samordningsnummer, and on the fifth row a pseudonym."""
+    ids = ["196001051231", "195501151236", "197003631237", "198007612349", "7"]
+    ids = ids if whole else ["600105-1231", "19550115-1236", "700363-1237", "800761+T234", "en"]
+    kind = pa.int64() if whole else pa.string()
+    tables = odd_tables()
+    born = tables["persons"].slice(0, 1).to_pylist()[0]
+    tables["persons"] = pa.Table.from_pylist([born | {"person_id": int(i) if whole else i} for i in ids],
+                                             schema=tables["persons"].schema.set(0, pa.field("person_id", kind)))
+    for name in ("listings", "dispensings"):
+        table = tables[name].slice(0, len(ids))
+        of = pa.array([int(i) if whole else i for i in ids[:len(table)]], kind)
+        tables[name] = table.set_column(table.column_names.index("person_id"), "person_id", of)
+    with pytest.raises(DataError, match="column person_id: is a personnummer or samordningsnummer") as error:
+        place(engine, tables, "named", {})
+    assert not any(i in str(error.value) for i in ids[:4])
+
+
+def near_personal_numbers() -> list[str]:
+    """Text that is one, or almost: every century, border of month and day, sign, and right and wrong check digits."""
+    found = ["", " ", "-", "1", "600105", "19600105-", "196001051231x", "1960-01-05", "6001051231000", "٣٤٠١٠٥١٢٣١"]
+    for century, month, day, sign in product(["", "18", "19", "20", "21"], ["00", "01", "12", "13"], [
+            "00", "01", "31", "32", "60", "61", "91", "92", "1x"], ["", "-", "+", " ", "/"]):
+        nine = f"60{month}{day}123"
+        doubled = sum(sum(divmod(2 * int(d), 10)) for d in nine[::2].replace("x", "0"))
+        check = -(doubled + sum(int(d) for d in nine[1::2].replace("x", "0"))) % 10
+        lasts = f"123{check}", f"123{(check + 1) % 10}", "T234", "12"
+        found += [f"{century}{nine[:6]}{sign}{last}" for last in lasts]
+    return found
+
+
+def test_what_a_personal_number_is_is_the_same_in_databases_as_in_files():
+    import duckdb
+    import ibis
+
+    from lakemedelsmodell.data import checks, sources
+
+    texts = near_personal_numbers()
+    t = ibis.memtable(pd.DataFrame({"i": range(len(texts)), "x": texts}))
+    there = ibis.duckdb.connect().to_pandas(t.select("i", named=sources.is_personal_number(t.x)).order_by("i"))
+    rows = duckdb.sql("SELECT unnest($1) AS x", params=[texts])
+    files = [row[0] for row in rows.query("t", f"SELECT {checks.is_personal_number('x')} FROM t").fetchall()]
+    assert there["named"].tolist() == files
+    assert 100 < sum(files) < len(files) / 3
+
+
 def test_a_missing_table_or_column_is_named(place, tmp_path):
     tables = odd_tables()
     with pytest.raises(DataError, match=r"uttag.*is missing.*there are base_drugs, centres.*"):
@@ -227,6 +276,27 @@ def small(tmp_path_factory) -> tuple[Path, dict[str, pa.Table]]:
     return folder / "data", tables
 
 
+def same_but_for_the_place(there, here) -> None:
+    """Two runs' numbers, to the last bit; only where they were read from is told otherwise."""
+    one, two = (json.loads((run.folder / "results.json").read_text()) for run in (there, here))
+    assert one.pop("run")["kind"] == "source" and two.pop("run")["kind"] == "files"
+    assert one.pop("found") != two.pop("found")
+    assert one == two
+    for name in ("centres.csv", "amounts.csv", "coverage.csv", "contributions.csv"):
+        assert (there.folder / name).read_bytes() == (here.folder / name).read_bytes(), name
+
+
+@pytest.mark.engines
+def test_a_run_on_spark_has_the_bytes_of_a_run_on_the_files(spark, small, tmp_path):
+    from lakemedelsmodell.evaluation import Settings
+    from lakemedelsmodell.run import evaluate_run, evaluate_source_run
+
+    folder, tables = small
+    on_spark(spark, tables, tmp_path)
+    there = evaluate_source_run("spark", settings=Settings(resamples=100), out=tmp_path / "there")
+    same_but_for_the_place(there, evaluate_run(folder, settings=Settings(resamples=100), out=tmp_path / "here"))
+
+
 @pytest.mark.engines
 def test_a_run_on_postgres_has_the_bytes_of_a_run_on_the_files(postgres_url, small, tmp_path, monkeypatch):
     import psycopg
@@ -243,12 +313,7 @@ def test_a_run_on_postgres_has_the_bytes_of_a_run_on_the_files(postgres_url, sma
     names = SourceNames(tables={name: f"region.{name}" for name in tables})
     there = evaluate_source_run(url, settings=plan.model_copy(update={"source": names}), out=tmp_path / "there")
     here = evaluate_run(folder, settings=plan, out=tmp_path / "here")
-    one, two = (json.loads((run.folder / "results.json").read_text()) for run in (there, here))
-    assert one.pop("run")["kind"] == "source" and two.pop("run")["kind"] == "files"
-    assert one.pop("found") != two.pop("found")
-    assert one == two
-    for name in ("centres.csv", "amounts.csv", "coverage.csv"):
-        assert (there.folder / name).read_bytes() == (here.folder / name).read_bytes()
+    same_but_for_the_place(there, here)
     assert "hemlig" not in (there.folder / "manifest.json").read_text() + (there.folder / "results.json").read_text()
 
 

@@ -157,6 +157,8 @@ PERSONAL_SHARE = 0.2
 """Of person_ids of one length, the share with the form of personal numbers above which they are taken for such. Ids
 that happen to begin like a date have the right check digit one time in ten; those of the American MEPS survey have both
 in 5 % of cases."""
+NAMES_SOMEBODY = ("is a personnummer or samordningsnummer",
+                  "Replace it by a pseudonym in every table before the data are handed on.")
 
 
 def is_personal_number(x: str) -> str:
@@ -474,9 +476,8 @@ class Border:
             f"SELECT length(x), avg({is_personal_number('x')}::INTEGER) "
             f"FROM (SELECT DISTINCT person_id::VARCHAR AS x FROM {table}_read WHERE {long}) GROUP BY 1")
         if any(share > PERSONAL_SHARE for _, share in found):
-            self.check(table, [Check(is_personal_number("person_id::VARCHAR"), "is a personnummer or samordningsnummer",
-                                     "Replace it by a pseudonym in every table before the data are handed on.",
-                                     "person_id", "person_id")])
+            self.check(table, [Check(is_personal_number("person_id::VARCHAR"), *NAMES_SOMEBODY, "person_id",
+                                     "person_id")])
 
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""
