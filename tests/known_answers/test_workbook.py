@@ -49,6 +49,14 @@ def test_centres_are_typed() -> None:
     assert isinstance(row["outside_funnel"], bool)
 
 
+def test_amounts_stand_with_their_intervals(folder: Path) -> None:
+    rows = [row for row in dict(sheets(read_run(folder)))["amounts"] if row["model"] == "chronic"]
+    sure = {(row["name"], row["sex"]): (row["amount_ci_low"], row["amount_ci_high"]) for row in rows}
+    assert sure["60-64", "K"] == (-2.0, 4.0) and sure["60-64", "M"] == (None, None) == sure["glaukom", None]
+    low, high = sure["doak", None]
+    assert low < next(row["sek_per_month"] for row in rows if row["name"] == "doak") < high
+
+
 def test_a_condition_held_by_three_persons_tells_nothing(folder: Path) -> None:
     tables = dict(sheets(read_run(folder)))
     few = [row for name in ("conditions", "incentives", "amounts") for row in tables.get(name, ())

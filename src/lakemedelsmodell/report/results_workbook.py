@@ -99,9 +99,16 @@ def _centres(contents: Contents) -> Rows:
             if (_number(row.get("listed_months")) or 0) >= least]
 
 
+INTERVALS = ("standard_error", "ci_low", "ci_high", "closed_sek", "closed_error", "closed_low", "closed_high")
+"""What is told of how sure an amount is, as published and closed to the budget."""
+
+
 def _amounts(contents: Contents) -> Rows:
-    """Amounts as paid; those of an age band or a condition of too few persons stay out."""
+    """Amounts as paid with their intervals; those of an age band or a condition of too few persons stay out."""
     cells = {model: contents.cells(model) for model in {r["model"] for r in contents.amount_rows}}
+    sure = {(model, row.at("kind"), row.at("name"), row.at("sex")): row
+            for model in contents.results.part("amount_intervals")
+            for row in contents.results.parts("amount_intervals", model)}
     shown = []
     for row in contents.amount_rows:
         age, sek = _number(row["age_from"]), _number(row["sek_per_month"])
@@ -109,8 +116,11 @@ def _amounts(contents: Contents) -> Rows:
             sek = None
         if row["kind"] == "condition" and contents.too_few(row["name"]):
             sek = None
+        told = sure.get((row["model"], row["kind"], row["name"], row["sex"] or None), Gaps(None))
+        intervals = {f"amount_{key}": None if sek is None else told.at(key) for key in INTERVALS} if sure else {}
         shown.append({**{k: row[k] or None for k in row}, "age_from": None if age is None else int(age),
-                      "age_to": None if not row["age_to"] else int(float(row["age_to"])), "sek_per_month": sek})
+                      "age_to": None if not row["age_to"] else int(float(row["age_to"])), "sek_per_month": sek,
+                      **intervals})
     return shown
 
 
