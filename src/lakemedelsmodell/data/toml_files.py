@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,8 +27,41 @@ def read_checked(model: type[Checked], place: Path | Traversable, absent: str, r
     except FileNotFoundError:
         raise UserError(absent) from None
     except ValidationError as error:
-        raise DataError([Problem(str(place), e["msg"], remedy, column=".".join(map(str, e["loc"])),
-                                 value=None if isinstance(e["input"], dict) else str(e["input"]))
-                         for e in error.errors()]) from None
+        raise DataError(problems(error, model, str(place), remedy)) from None
     except (ValueError, RecursionError) as error:  # of the encoding, of TOML, of numbers or tables beyond all bounds
         raise DataError(Problem(str(place), f"not a readable TOML file: {error}", "Write key = value lines.")) from None
+
+
+def problems(error: ValidationError, model: type[BaseModel], file: str, remedy: str) -> list[Problem]:
+    """What a model found wrong, by key; for a key it does not know the one that was probably meant."""
+    found = []
+    for e in error.errors():
+        said = e["msg"]
+        if e["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(str(e["loc"][-1]), known_keys(model, e["loc"][:-1]), n=1)
+            said = f"is no key known here{f': perhaps {close[0]} is meant' if close else ''}"
+        found.append(Problem(file, said, remedy, column=".".join(map(str, e["loc"])) or None,
+                             value=None if isinstance(e["input"], dict) else str(e["input"])))
+    return found
+
+
+def known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Keys that may stand at a place of a model; a step that is no key is a number in a list or a name in a table."""
+    here = [model]
+    for step in place:
+        fields = [of for m in here for key, of in _fields(m) if key == step]
+        here = [m for of in fields for m in _models(of)] or here
+    return sorted({key for m in here for key, _ in _fields(m)})
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
+    """Key as a file writes it, and type."""
+    return [(of.alias or name, of.annotation) for name, of in model.model_fields.items()]
+
+
+def _models(kind: Any) -> Iterator[type[BaseModel]]:
+    """Models in a type such as ``dict[str, A | B]``."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for part in get_args(kind):
+        yield from _models(part)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.data.toml_files import problems
 from lakemedelsmodell.errors import DataError, Problem, UserError, unknown_name
 from lakemedelsmodell.facts import BAND_FROM, diseases, drug_groups
 
@@ -305,7 +306,4 @@ def _checked(raw: Mapping[str, Any], name: str) -> Scenario:
     try:
         return Scenario.model_validate(raw)
     except ValidationError as error:
-        raise DataError([Problem(name, e["msg"], "Compare with the shipped scenario skane_2026h1.",
-                                 column=".".join(map(str, e["loc"])) or None,
-                                 value=None if isinstance(e["input"], dict) else str(e["input"]))
-                         for e in error.errors()]) from None
+        raise DataError(problems(error, Scenario, name, "Compare with the shipped scenario skane_2026h1.")) from None
