@@ -10,7 +10,7 @@ from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError
 from lakemedelsmodell.manipulation.audit import LOOK_AT, TESTS, audit, audit_of, pricing, read_practice, windows
-from lakemedelsmodell.manipulation.planting import StarterPacks, first_half, power_curve
+from lakemedelsmodell.manipulation.planting import StarterPacks, TopUps, first_half, power_curve
 from lakemedelsmodell.report.audit_page import render_audit, write_audit
 from lakemedelsmodell.simulation import simulate
 
@@ -105,6 +105,35 @@ def test_bunching_is_seen_against_the_year_before(tables):
     assert set(found["test"]) == {"bunching"}
     assert set(found["centre_id"]) == {practice.centres["centre_id"][largest]}
     assert found["sek_at_stake"].isna().all()  # no amounts were given
+
+
+def test_a_whole_series_is_what_the_rule_asks_and_no_starter_pack(tables, players):
+    series = StarterPacks(WIDE, ("lipid",), first_half(MONTHS), rule="listed")
+    before = tables["dispensings"].num_rows
+    added = series(tables, players, 0.2)["dispensings"].slice(before).to_pandas()
+    of_one = added.groupby("person_id").agg(ddd=("ddd", "sum"), first=("date", "min"), last=("date", "max"))
+    apart = (of_one["last"] - of_one["first"]).map(lambda days: days.days)
+    assert (of_one["ddd"] >= 180).all() and (apart >= 45).all()
+    found = audit(HalfYear.from_frames(**series(tables, players, 0.3)), WIDE).findings
+    assert set(found["test"]) == {"change", "bunching"} and set(found["condition"]) == {"lipid"}  # nobody stops at once
+
+
+def test_bunching_finds_sums_topped_up_to_the_threshold_and_nothing_else_does(tables, players):
+    """Nobody is new and nobody stops; at a twenty-fifth of the persons it takes every inhaler that can be topped up."""
+    topped = TopUps(WIDE, ("astma",), (date(2025, 7, 1), date(2026, 7, 1)))
+    assert topped(tables, players, 0.0) is tables
+    data = topped(tables, players, 1.0)
+    practice = read_practice(HalfYear.from_frames(**data), WIDE)
+    plain = read_practice(HalfYear.from_frames(**tables), WIDE)
+    c = WIDE.names.index("astma")
+    at_players = np.isin(practice.centres["centre_id"], players)[practice.centre[practice.person]]
+    mine = (practice.group == c) & practice.after & at_players
+    assert (plain.ddd_after[mine] < 90).mean() > 0.25 and (practice.ddd_after[mine] >= 90).mean() > 0.97
+    raised = mine & (practice.ddd_after > plain.ddd_after)
+    assert (practice.ddd_after[raised] < 90 + 2 * practice.pack_ddd[c]).mean() > 0.9
+    found = audit_of(practice, WIDE).findings
+    assert set(found["test"]) == {"bunching"} and set(found["condition"]) == {"astma"}
+    assert set(found["centre_id"]) <= set(players) and found["centre_id"].nunique() >= 3
 
 
 def test_newcomers_do_not_look_new(tables):

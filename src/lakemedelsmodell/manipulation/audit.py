@@ -8,7 +8,8 @@ nothing, and levels persist. So changes are audited.
   and sex and the centre's own earlier level;
 - **stopping**: of those new, who never came back within :data:`GRACE_DAYS` of the first dispensing, though there was
   half a window to do so: a starter pack and nothing more;
-- **bunching**: users whose DDD lie just above the threshold of the group's rule, against the share the year before.
+- **bunching**: users whose DDD lie within one pack above the threshold of the group's rule, where a sum that is topped
+  up to reach it ends, against the share the year before.
 """
 
 from __future__ import annotations
@@ -50,8 +51,6 @@ LEAST_MONTHS = 6
 """Months in each window without which changes cannot be told from seasons."""
 GRACE_DAYS = 30
 """Fills of one course may be spread over so many days from the first."""
-JUST_ABOVE = 1 / 6
-"""Bunching is looked for from the threshold to this share above it: one pack of 30 DDD above 180."""
 FALSE_DISCOVERIES = 0.05
 PAID_MONTHS = 12
 """A dispensing lies in the look-backs of two half-years."""
@@ -107,8 +106,8 @@ class Practice:
     ----------
     centres : DataFrame, K rows
     groups : tuple of str, length C
-    thresholds : float64, shape (C,)
-        DDD of the group's rule, nan without.
+    thresholds, pack_ddd : float64, shape (C,)
+        DDD of the group's rule, nan without; and of its mean pack in the window before.
     centre, cell : int64, shape (n,)
         Centre and age × sex cell of each person.
     known_before : bool, shape (n,)
@@ -126,6 +125,7 @@ class Practice:
     centres: pd.DataFrame
     groups: tuple[str, ...]
     thresholds: np.ndarray
+    pack_ddd: np.ndarray
     centre: np.ndarray
     cell: np.ndarray
     known_before: np.ndarray
@@ -145,7 +145,7 @@ def read_practice(half_year: HalfYear, conditions: ConditionSet, *,
 
     Raises DataError as :func:`windows`.
     """
-    from lakemedelsmodell.data.flags import build_cohort, read_marks
+    from lakemedelsmodell.data.flags import build_cohort, code_summary, read_marks
 
     say = progress or (lambda _: None)
     when = windows(half_year.months_seen)
@@ -169,6 +169,9 @@ def read_practice(half_year: HalfYear, conditions: ConditionSet, *,
         found = {name: values[listed_rows] for name, values in found.items()}
         marks.append((row[found["person"]] * C + found["condition"], found))
     key = np.union1d(marks[0][0], marks[1][0])
+    codes = code_summary(half_year, (when.before.start, when.before.end))
+    sums = np.array([codes.loc[codes["atc"].map(conditions[name].matches).astype(bool), ["ddd", "packages"]].sum()
+                     for name in conditions.names]).reshape(-1, 2)
 
     def placed(which: int, name: str, empty: Any) -> np.ndarray:
         at, found = marks[which]
@@ -179,6 +182,7 @@ def read_practice(half_year: HalfYear, conditions: ConditionSet, *,
     return Practice(
         windows=when, centres=half_year.centres_frame, groups=conditions.names,
         thresholds=np.array([conditions[name].min_ddd or np.nan for name in conditions.names], dtype=float),
+        pack_ddd=np.divide(sums[:, 0], sums[:, 1], out=np.full(C, np.nan), where=sums[:, 1] > 0),
         centre=now.centre[there].astype(np.int64), cell=now.cell[there],
         known_before=np.isin(person, earlier.person[earlier.months > 0]),
         person=key // C, group=key % C,
@@ -217,8 +221,8 @@ def funnels_of(practice: Practice) -> dict[str, Funnel]:
         share = stopped.sum() / max(started.sum(), 1)
         found["stopping"].append((stopped, *proportion(started, share), started))
 
-        if p.windows.after.n_months == WINDOW_MONTHS and p.thresholds[c] > 0:
-            from_, to = p.thresholds[c], p.thresholds[c] * (1 + JUST_ABOVE)
+        if p.windows.after.n_months == WINDOW_MONTHS and p.thresholds[c] > 0 and p.pack_ddd[c] > 0:
+            from_, to = p.thresholds[c], p.thresholds[c] + p.pack_ddd[c]
             users = np.bincount(p.centre[who[after]], minlength=K).astype(float)
             near = [user & (ddd >= from_) & (ddd < to)
                     for user, ddd in ((before, p.ddd_before[mine]), (after, p.ddd_after[mine]))]
