@@ -18,6 +18,7 @@ from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.report import drawing
 from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table, columns
 from lakemedelsmodell.report.numbers import DASH, Numbers
+from lakemedelsmodell.report.phrases import capital
 from lakemedelsmodell.report.texts import LANGUAGES, texts_of
 
 SHOWN = 60
@@ -120,7 +121,7 @@ class _Page:
 
     def look(self) -> Section:
         section = Section("look", self.plain("look_head"))
-        section.add("glossary", [(self.texts[f"tests.{name}"],
+        section.add("glossary", [(capital(self.texts[f"tests.{name}"]),
                                   f"{self.texts[f'how.{name}']} {LOOK_AT[name][self.lang]}") for name in TESTS])
         return section
 
@@ -128,8 +129,9 @@ class _Page:
         a, section = self.audit, Section("picture", self.plain("picture_head"))
         f, q = a.funnels[TABLE_TEST], a.q[TESTS.index(TABLE_TEST)]
         shown = ~np.isnan(q) & (f.observed >= FEWEST_PERSONS)
-        words = drawing.Words(self.number.number, value=self.plain("picture_y"), rank=self.plain("picture_x"),
-                              today=self.plain("picture_other"), proposal=self.plain("picture_found"))
+        words = drawing.Words(self.number.number, value=capital(self.plain("picture_y")),
+                              rank=capital(self.plain("picture_x")), today=self.plain("picture_other"),
+                              proposal=self.plain("picture_found"))
         draw = partial(_excess, f.expected[shown], f.z[shown], q[shown] <= a.level, words)
         section.add("figure", Figure(
             "excess", drawing.drawn(lambda g: draw(g.subplots()), (7.4, 4.2), f"excess-{self.lang}-w"),
@@ -142,7 +144,7 @@ class _Page:
         seen = self.audit.sensitivity()
         rows = tuple(Row(self.group(s.condition), (
             n.number(s.expected, 1), n.percent(s.spread_percent / 100, 0), n.number(s.detectable_excess),
-            n.percent(s.as_share, 2), n.number(s.sek_hidden)) if s.centres else (DASH,) * 5)
+            n.percent(s.as_share), n.number(round(s.sek_hidden, -2))) if s.centres else (DASH,) * 5)
             for s in seen[seen["test"] == TABLE_TEST].itertuples())
         section.say(self.t("hide_intro"))
         if rows:
