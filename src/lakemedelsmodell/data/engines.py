@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from lakemedelsmodell.data.checks import Check
 
-MEMORY_LIMIT = "2GiB"
+MEMORY_LIMIT = "1536MiB"
 """DuckDB spills to its scratch folder beyond this, so that a full region fits a small machine."""
 
 TYPES: dict[str, str] = {"text": "string", "date": "date", "month": "date", "year": "date", "sex": "string",
