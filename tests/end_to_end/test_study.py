@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from importlib.metadata import version
 
 import pytest
@@ -46,7 +47,8 @@ def test_a_study_s_folder_holds_it_whole(studied):
 
 
 def test_a_study_takes_what_was_played_in_one_of_its_worlds(command, studied, tmp_path):
-    folder, _ = studied
+    folder = tmp_path / "two"
+    shutil.copytree(studied[0], folder)
     played = {"clause": {"model": "chronic_defended", "non_dominated": True, "worst_gain": 4.5, "rmse_change": None,
                          "detail": "design low_pool"},
               "versions": {"lakemedelsmodell": version("lakemedelsmodell")},
