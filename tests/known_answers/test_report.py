@@ -712,6 +712,13 @@ def test_add_ons_stand_with_their_intervals_and_designs_where_they_are() -> None
     assert sorted(tuple(dots.get_offsets()[0]) for dots in ax.collections) == [(4, 44), (6, 2)]
 
 
+@pytest.mark.parametrize(("lang", "units"), [("sv", r"kr per listad månad|ett halvår, kr|1 000 personer"),
+                                            ("en", r"SEK per listed month|half a year, SEK|1,000 persons")])
+def test_every_figure_tells_its_unit(pages: dict[tuple[str, str], str], lang: str, units: str) -> None:
+    told = re.findall(r'<figure id="([^"]+)">.*?<figcaption>(.*?)</figcaption>', pages["undecided", lang], re.DOTALL)
+    assert len(told) > 9 and [name for name, caption in told if not re.search(units, caption)] == []
+
+
 def test_names_of_designs_lie_neither_on_each_other_nor_on_a_point() -> None:
     from itertools import combinations
 

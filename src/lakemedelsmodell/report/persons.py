@@ -85,7 +85,10 @@ def _picture(page: Page, found: dict[str, dict[str, Gaps]]) -> Figure:
             panels.append((capital(t.plain(f"groups.panel_{title}")), labels, ends))
     draw = partial(figures.group_gaps, panels, words)
     rows = sum(len(labels) for _, labels, _ in panels)
-    return page.figure("who-gets-too-little", t.plain("groups.figure_caption"), t.plain("groups.figure_alt"),
+    furthest = max(found, key=lambda name: abs(found[name]["today"].at("under_compensation_sek")))
+    caption = t.plain("groups.figure_caption", group=small(group_label(page, furthest)), **{
+        key: page.number.number(of.at("under_compensation_sek"), 0, sign=True) for key, of in found[furthest].items()})
+    return page.figure("who-gets-too-little", caption, t.plain("groups.figure_alt"),
                        1.6 + 0.24 * rows, draw, 1.8 + 0.34 * rows)
 
 

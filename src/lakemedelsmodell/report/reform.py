@@ -38,7 +38,9 @@ def winners(page: Page) -> Section | None:
                       proposal=t.plain("centres.col_proposal"), band=t.plain("winners.gains"),
                       spread=t.plain("winners.loses"))
         draw = partial(figures.slopes, [c.today for c in shown], [c.proposal for c in shown], words)
-        section.add("figure", page.figure("before-after", t.plain("winners.caption"), t.plain("winners.alt"), 4.2,
+        closer = sum(abs(c.proposal) < abs(c.today) for c in shown)
+        caption = t.plain("winners.caption", closer=n.number(closer), all=n.number(len(shown)))
+        section.add("figure", page.figure("before-after", caption, t.plain("winners.alt"), 4.2,
                                           lambda f: draw(ax=f.subplots())))
     section.say(t("winners.not_need"))
     persons = [x for x in moved.parts("by_group_of_persons") if known(x.at("change_sek"))]

@@ -77,7 +77,8 @@ def _parts_picture(page: Page, parts: dict[str, dict[str, Gaps]]) -> Figure:
     words = Words(page.number.number, value=t.plain("chance.axis"))
     values = {t.plain(f"chance.part_{part}"): [of[part].at("variance") for of in parts.values()] for part in PARTS}
     draw = partial(figures.spread_parts, [t.plain(f"centres.col_{key}") for key in parts], values, words)
-    return page.figure("spread-parts", t.plain("chance.figure_caption"), t.plain("chance.figure_alt"), 2.2,
+    lasting = {key: page.number.number(of["true"].at("variance"), 1) for key, of in parts.items()}
+    return page.figure("spread-parts", t.plain("chance.figure_caption", **lasting), t.plain("chance.figure_alt"), 2.2,
                        lambda f: draw(ax=f.subplots()), 2.4)
 
 
