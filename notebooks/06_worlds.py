@@ -28,7 +28,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from lakemedelsmodell.simulation import load_scenario
-from lakemedelsmodell.study import packaged_grid, packaged_measures, packaged_worlds, read_rule, study
+from lakemedelsmodell.study import (
+    packaged_grid,
+    packaged_measures,
+    packaged_newcomers,
+    packaged_worlds,
+    read_rule,
+    study,
+)
 
 pd.set_option("display.width", 160, "display.max_colwidth", 90)
 
@@ -105,10 +112,20 @@ table = default.pivot(index="model", columns="measure", values="value")[["sd", "
 table.sort_values("sd").round(3)
 
 # %% [markdown]
+# ### Would an amount for newcomers help?
+#
+# Where the clause on groups fails, it mostly does for those who were listed nowhere in the look-back and so can have no
+# conditions. `chronic_newcomers` is the proposal with one amount for them. The same clause with it in the proposal's
+# place:
+
+# %%
+packaged_newcomers().round(2)
+
+# %% [markdown]
 # ## 3. Where the sign flips
 #
 # One assumption at a time, from one end of its range to the other, the others as in the default world. Purple is below
-# 0, orange above; a bar where the sign turns.
+# 0, orange above; hatched where the draws of a point do not agree on the sign; a bar where it turns.
 
 # %%
 grid = packaged_grid()
@@ -117,7 +134,8 @@ grid.plot_map();
 
 # %% [markdown]
 # The headline is Δ, the first strip. All assumptions at once, at the points of a Latin hypercube, give the change of each
-# measure from the low to the high end (± a standard error):
+# measure from the low to the high end (`effect` ± `effect_se`). `negative_low` and `negative_high` are the shares of draws
+# below 0 at the two ends; `flips_from` and `flips_to` where the ends of the 95 % interval over draws turn:
 
 # %%
 flips = grid.flips()
@@ -153,7 +171,7 @@ for measure, name in (("log_sd_ratio", "The spread"), ("rmse_change", "The dista
 # outside the list. And where it does, a smaller spread is not yet a gain: part of a centre's own prescribing is paid
 # back to it, above all where centres differ in how readily they treat, and newcomers, who can have no flags, are paid
 # too little. By the rule it is not to be recommended as it stands, in the default world either. What would have to change
-# is named by the clauses: an amount for short history, and conditions that style does not create so easily.
+# is named by the clauses: an amount for newcomers, as above, and conditions that style does not create so easily.
 #
-# Two reservations. The grid has one draw per point. And what the rule cannot see in a simulation is what manipulation
-# would do.
+# Two reservations. The grid has few draws per point. And what manipulation would do the rule sees only where it has been
+# played (`study --manipulation`); here it has not.

