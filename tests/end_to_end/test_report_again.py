@@ -39,7 +39,7 @@ def test_the_report_takes_in_what_was_played(command, tiny_run, played, tmp_path
     page = (tmp_path / "told" / "report.en.html").read_text("utf-8")
     clauses = json.loads((played / "verdict.json").read_text("utf-8"))["clauses"]
     gain = next(c["number"] for c in clauses if c["name"] == "manipulation")
-    assert 'id="frontier"' in page and f"<td>{gain:.2f}</td>".replace("-", "−") in page
+    assert 'id="frontier"' in page and f"<td>{gain:.1f}</td>".replace("-", "−") in page
     assert 'id="frontier"' not in (tiny_run / "report.en.html").read_text("utf-8")
     assert file_hashes(tiny_run) == before
 

@@ -152,7 +152,8 @@ def _clause_row(page: Page, clause: Gaps) -> Row:
     t, n, key = page.text, page.number, _key(page, clause)
     number, threshold = clause.at("number"), clause.at("threshold")
     # The spread is a log ratio, told as a change.
-    write = page.signed_change if key.startswith("spread") else partial(n.number, decimals=2)
+    write = page.signed_change if key.startswith("spread") else partial(
+        n.number, decimals=2 if key in ("pass_through", "other") else 1)
     outcome = OUTCOMES.get(clause.at("holds"), "open")
     head = t.plain(f"clauses.{key}") if key != "other" else str(clause.at("says") or DASH)
     limit = t.plain(f"clauses.{key}_threshold", threshold=n.percent(math.expm1(threshold), 0) if (

@@ -77,7 +77,8 @@ class Page(Phrases):
         """(language, text) of every warning; those of a kind the texts do not know stand as the run said them."""
         scale, said = self.results.at("run", "scale"), list[tuple[str, str]]()
         if known(scale) and scale < 1:
-            said.append((self.lang, self.text.plain("page.scaled", share=self.number.percent(scale))))
+            share = self.number.percent(scale, 0 if scale >= 0.01 else 1)
+            said.append((self.lang, self.text.plain("page.scaled", share=share)))
         kinds = self.results.at("warning_kinds") or []
         for number, warning in enumerate(map(str, self.results.at("warnings") or [])):
             kind = kinds[number] if number < len(kinds) else {}
