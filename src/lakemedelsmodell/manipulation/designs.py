@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -156,7 +157,8 @@ class Design(BaseModel):
         return replace(c, exclude=exclude, exclude_listed=(), **limits) if c.include else c
 
 
-def multi_use_codes(listed: ConditionSet, codes: Sequence[str]) -> dict[str, list[str]]:
+@lru_cache(maxsize=64)
+def multi_use_codes(listed: ConditionSet, codes: tuple[str, ...]) -> dict[str, list[str]]:
     """Condition → codes in the data that it does not count, nor any other, though their chemical subgroup has some
     that it counts: the same kind of drug, taken for something else."""
     loose = [code for code in codes if not any(c.matches(code) for c in listed.conditions)]
@@ -169,7 +171,8 @@ def multi_use_codes(listed: ConditionSet, codes: Sequence[str]) -> dict[str, lis
 
 
 def _multi_use(c: Condition, listed: ConditionSet, codes: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(code[:CHEMICAL_SUBGROUP] for code in multi_use_codes(listed, codes).get(c.name, [])))
+    loose = multi_use_codes(listed, tuple(codes)).get(c.name, [])
+    return tuple(dict.fromkeys(code[:CHEMICAL_SUBGROUP] for code in loose))
 
 
 class _File(BaseModel):

@@ -346,6 +346,16 @@ class Region:
             self._bundles[condition] = cheapest_bundle(conditions, name, self.catalogue)
         return self._bundles[condition]
 
+    def counted(self, condition: Condition) -> np.ndarray:
+        """Which codes count for a condition, bool, by code."""
+        if condition not in self._counted:
+            self._counted[condition] = np.array([condition.matches(atc) for atc in self.codes])
+        return self._counted[condition]
+
+    @cached_property
+    def _counted(self) -> dict[Condition, np.ndarray]:
+        return {}
+
     @cached_property
     def _bundles(self) -> dict[Condition, Bundle | None]:
         return {}

@@ -216,7 +216,7 @@ def _manipulated(half_year: HalfYear, settings: Settings, designs: Sequence[Desi
     for of_designs in threads(delayed(played_against)(ts) for ts in sorted(alike.values(), key=len, reverse=True)):
         gains |= of_designs
         progress(f"{len(gains)} of {len(terms)} designs are played against")
-    played = pd.DataFrame([asdict(g) for t in terms for g in gains[t.design.name]])[list(COLUMNS)]
+    played = pd.DataFrame([vars(g) for t in terms for g in gains[t.design.name]])[list(COLUMNS)]
     told = {
         "content_hash": half_year.content_hash,
         "period": str(region.plan.period), "fit_period": str(region.plan.fit_period),

@@ -116,9 +116,8 @@ class StarterPack(OnRows):
         region = board.region
         shelf = region.catalogue
         for name in terms.conditions.names:
-            packs = [(float(shelf.price[code] * shelf.in_base[code]), float(shelf.price[code]), atc, code)
-                     for code, atc in enumerate(region.codes)
-                     if terms.conditions[name].matches(atc) and shelf.price[code] > 0]
+            packs = [(float(shelf.price[i] * shelf.in_base[i]), float(shelf.price[i]), region.codes[i], i)
+                     for i in np.flatnonzero(region.counted(terms.conditions[name])) if shelf.price[i] > 0]
             if packs and terms.amount(name) > 0:
                 _, price, _, code = min(packs)
                 gain = margin(board, terms, name, Bundle(code, (0,), (1,), price), first_purchase=True)
@@ -291,16 +290,15 @@ class Substitute(OnRows):
         shelf = region.catalogue
         with np.errstate(invalid="ignore", divide="ignore"):
             per_ddd = shelf.price / shelf.ddd
-        into = [(per_ddd[i] * shelf.in_base[i], per_ddd[i], atc, i) for i, atc in enumerate(region.codes)
-                if terms.conditions[new].matches(atc) and np.isfinite(per_ddd[i])]
+        counted = region.counted(terms.conditions[new])
+        into = [(per_ddd[i] * shelf.in_base[i], per_ddd[i], region.codes[i], i) for i in np.flatnonzero(counted)
+                if np.isfinite(per_ddd[i])]
         if not into or terms.amount(new) <= 0:
             return None
         code = min(into)[-1]
-        of_old = np.array([terms.conditions[old].matches(atc) and not terms.conditions[new].matches(atc)
-                           for atc in region.codes])
         carries = board.carries(terms)
         eligible = carries[:, names.index(old)] & ~carries[:, names.index(new)]
-        of_old_codes = board.acted(of_old)
+        of_old_codes = board.acted(region.counted(terms.conditions[old]) & ~counted)
         switched = of_old_codes[eligible[rows.person[of_old_codes]] & (rows.milli_ddd[of_old_codes] > 0)]
         if not len(switched):
             return None
@@ -390,7 +388,7 @@ class MultiUse(OnRows):
     def act(self, board: Board, terms: Terms) -> Act | None:
         codes = board.region.codes
         sibling = np.full(len(codes), -1)
-        loose = {name: also for name, also in multi_use_codes(terms.conditions, codes).items()
+        loose = {name: also for name, also in multi_use_codes(terms.conditions, tuple(codes)).items()
                  if terms.amount(name) > 0}
         for name in sorted(loose, key=terms.amount):  # the best paid has the last word
             for code in loose[name]:
@@ -600,8 +598,7 @@ class Withhold(OnRows):
         rows, listed = board.rows, board.region.listed
         best: tuple[float, np.ndarray] | None = None
         for c in listed.conditions:
-            counted = np.array([c.matches(atc) for atc in board.region.codes])
-            gone = board.acted(counted)
+            gone = board.acted(board.region.counted(c))
             gone = gone[rows.in_base[gone]]
             if len(gone):
                 each = float(rows.cost_ore[gone].sum()) / len(np.unique(rows.person[gone]))

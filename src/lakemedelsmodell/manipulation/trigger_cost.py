@@ -8,7 +8,7 @@ condition, drawn as the condition is common in their age and sex, with all their
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,17 @@ class Histories:
     gross_ore: np.ndarray
     free: np.ndarray
     in_base: np.ndarray
+    _paid: dict[date, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
+
+    def paid(self, staircase: FeeStaircase) -> tuple[np.ndarray, np.ndarray]:
+        """Öre the region pays of base drugs, and fees, of each person as they are, both shape (n,)."""
+        if staircase.valid_from not in self._paid:
+            who = np.repeat(np.arange(len(self.persons)), self.end - self.start)
+            region = region_cost(who, self.day, self.gross_ore, self.free, [staircase])
+            n = len(self.persons)
+            self._paid[staircase.valid_from] = (np.bincount(who, region * self.in_base, n),
+                                                np.bincount(who, self.gross_ore - region, n))
+        return self._paid[staircase.valid_from]
 
     def added(self, persons: np.ndarray, series: Series, first: np.ndarray, under_age: np.ndarray,
               staircase: FeeStaircase) -> tuple[np.ndarray, np.ndarray]:
@@ -88,14 +99,11 @@ class Histories:
         free = np.concatenate([self.free[rows], np.repeat(under_age | series.free, len(packs))])
         base = np.concatenate([self.in_base[rows], np.full(given, series.base_share)])
 
-        def costs(keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            order = keep[np.lexsort((day[keep], who[keep]))]
-            region = region_cost(who[order], day[order], gross[order], free[order], [staircase])
-            return (np.bincount(who[order], region * base[order], n),
-                    np.bincount(who[order], gross[order] - region, n))
-
-        (before, fees_before), (after, fees) = costs(np.arange(len(rows))), costs(np.arange(len(day)))
-        return (after - before) / 100, (fees - fees_before) / 100
+        order = np.lexsort((day, who))
+        region = region_cost(who[order], day[order], gross[order], free[order], [staircase])
+        before, fees_before = self.paid(staircase)
+        after, fees = (np.bincount(who[order], ore, n) for ore in (region * base[order], gross[order] - region))
+        return (after - before[at]) / 100, (fees - fees_before[at]) / 100
 
 
 def histories(half_year: HalfYear, persons: np.ndarray, free_codes: Collection[str], under_age: np.ndarray
