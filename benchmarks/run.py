@@ -61,7 +61,7 @@ def simulate(folder: Path, scale: float) -> Cost:
 
     clock = Clock()
     simulate(load_scenario(WORLD), scale=scale).write(folder / "data", folder / "truth")
-    return clock.cost()
+    return clock.cost(sum(part.stat().st_size for part in (folder / "data").iterdir()) / 2**30)
 
 
 def evaluate(folder: Path) -> Cost:
@@ -199,12 +199,12 @@ def page(sizes: dict[float, dict[str, Cost]], small: dict[str, float]) -> str:
         *(f"| {what} | {wall:.1f} | {cpu:.1f} |" for what, wall, cpu in stages if cpu > 0.05),
         "", "| bare floor | seconds | CPU s |", "|---|---:|---:|",
         *(f"| {what} | {c.wall:.1f} | {c.cpu:.1f} |" for what, c in bare.items()),
-        "", "| Skåne × | dispensings | simulate, CPU s | rows/CPU s | peak GiB | evaluate, CPU s | rows/CPU s "
-        "| peak GiB |", "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "", "| Skåne × | dispensings | data, GiB | simulate, CPU s | rows/CPU s | peak GiB | evaluate, CPU s "
+        "| rows/CPU s | peak GiB |", "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for scale, costs in sorted(sizes.items()):
         n = costs["evaluate"].told[0]["dispensings"]
-        lines.append(f"| {scale:g} | {n:,} | " + " | ".join(
+        lines.append(f"| {scale:g} | {n:,} | {costs['simulate'].told:.2f} | " + " | ".join(
             f"{costs[step].cpu:.1f} | {n / costs[step].cpu:,.0f} | {costs[step].peak:.2f}"
             for step in ("simulate", "evaluate")) + " |")
     return "\n".join(lines) + "\n"

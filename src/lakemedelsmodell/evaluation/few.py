@@ -52,6 +52,10 @@ def set_by_few(rows: pd.DataFrame, table: AmountTable, fitted: Cohort) -> np.nda
 
 
 def persons_by_age_and_sex(cohort: Cohort) -> np.ndarray:
-    """Persons by age band and sex, shape (21, 2)."""
-    pairs = np.unique(cohort.person.astype(np.int64) * N_CELLS + cohort.cell)
-    return np.bincount(pairs % N_CELLS, minlength=N_CELLS).reshape(len(BAND_FROM), len(SEXES))
+    """Persons by age band and sex, shape (21, 2), found once."""
+    if "persons by age and sex" not in cohort.found:
+        pairs = np.sort(cohort.person.astype(np.int64) * N_CELLS + cohort.cell)
+        first = np.diff(pairs, prepend=-1) > 0
+        cohort.found["persons by age and sex"] = np.bincount(pairs[first] % N_CELLS, minlength=N_CELLS)
+    found: np.ndarray = cohort.found["persons by age and sex"]
+    return found.reshape(len(BAND_FROM), len(SEXES))
