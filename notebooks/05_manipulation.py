@@ -54,10 +54,9 @@ per_model.agg(**{"conditions that pay": lambda g: int((g > 0).sum()), "of": "siz
                  "median, SEK per person": "median"}).round(0)
 
 # %% [markdown]
-# The defended version asks for half a year's drugs on two dates, and no amount is above twice what those cost at the price list. That takes most
-# of the profit, not all: twice is still twice, and the patient's fee makes it cheaper for me than the price list says. The five conditions at 0 can
-# be had with a drug that is not among the base drugs. I do not pay for it, only for what the patient's other drugs then bring in less fees; so no
-# amount is safe there.
+# The defended version asks for half a year's base drugs on two dates, and no amount is above twice what those cost at the price list. That takes
+# most of the profit, not all: twice is still twice, and the patient's fee makes it cheaper for me than the price list says. Drugs outside the base
+# do not count: I would not pay for them, so that no amount would be safe.
 
 # %% [markdown]
 # ## 2. What does each trick bring me?
