@@ -5,7 +5,11 @@ import json
 import shutil
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+
+from engines import in_duckdb
+from lakemedelsmodell.run import evaluate_run
 
 BYTES = ("results.json", "centres.csv", "amounts.csv", "contributions.csv", "coverage.csv")
 
@@ -100,7 +104,65 @@ def test_what_is_no_run_cannot_be_made_again(command, tmp_path):
     assert "cannot be run again" in done.stderr
 
 
-def test_any_order_of_rows_and_centres_and_any_parts_give_the_same_bytes(command, tiny_run, tmp_path):
+@pytest.fixture(scope="module")
+def evaluated(command, tiny_run, tmp_path_factory):
+    """The run of a folder of Parquet files, and where it was made."""
+    place = tmp_path_factory.mktemp("evaluated")
+    shutil.copytree(tiny_run / "data", place / "data")
+    done = command("evaluate", "data", "--no-report", "--out", "run", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def test_a_run_of_files_is_made_again_and_a_changed_or_added_part_is_named(command, evaluated, tmp_path):
+    done = command("reproduce", evaluated / "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the same bytes" in done.stdout
+    centres, more = evaluated / "data" / "centres.parquet", evaluated / "data" / "base_drugs.csv"
+    before = centres.read_bytes()
+    pd.read_parquet(centres).iloc[::-1].to_parquet(centres, index=False)
+    more.write_text("atc\nA10\n")
+    done = command("reproduce", evaluated / "run")
+    centres.write_bytes(before)
+    more.unlink()
+    assert done.returncode == 1
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Input: ")] == [
+        "data/base_drugs.csv", "data/centres.parquet"]
+
+
+def test_a_run_of_sums_is_made_again_and_a_changed_sum_is_named(command, tmp_path):
+    rows = [f"{c},{100 * (k + 2)},{9000 * (k + 2) + 400 * k * k},{40 * (k + 2) + 3 * k},{60 * (k + 2) - 3 * k}"
+            for k, c in enumerate("ABCDEFGH")]
+    file = tmp_path / "sums.csv"
+    file.write_text("\n".join(["centre_id,months,cost,age_sex_old,age_sex_young", *rows]) + "\n")
+    done = command("evaluate", "--totals", "sums.csv", "--no-report", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = command("reproduce", tmp_path / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    file.write_text(file.read_text().replace(",18000,", ",18001,"))
+    done = command("reproduce", tmp_path / "run")
+    assert (done.returncode, "Input: sums.csv has changed" in done.stdout) == (1, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reduce", ["cohort", "totals"])
+def test_a_run_of_a_database_is_made_again(command, tiny_run, tmp_path, reduce):
+    tables = {path.stem: pq.read_table(path) for path in (tiny_run / "data").glob("*.parquet")}
+    url = in_duckdb(tmp_path / "region.duckdb", tables)
+    done = command("evaluate", "--source", url, "--reduce", reduce, "--no-report", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    done = command("reproduce", tmp_path / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_thread_or_several_give_the_same_bytes(evaluated, tmp_path, monkeypatch):
+    monkeypatch.setattr("lakemedelsmodell.data.threads.MOST", 1)
+    alone = evaluate_run(evaluated / "data", out=tmp_path / "alone").folder
+    for name in BYTES:
+        assert (alone / name).read_bytes() == (evaluated / "run" / name).read_bytes(), name
+
+
+def test_any_order_of_rows_and_centres_and_any_parts_give_the_same_bytes(command, tiny_run, evaluated, tmp_path):
     mixed = tmp_path / "data"
     mixed.mkdir()
     for name in ("centres", "persons", "listings", "dispensings"):
@@ -112,8 +174,7 @@ def test_any_order_of_rows_and_centres_and_any_parts_give_the_same_bytes(command
                 frame.iloc[start:end].to_parquet(mixed / name / f"{'zay'[part]}.parquet", index=False)
         else:
             frame.to_parquet(mixed / f"{name}.parquet", index=False)
-    for data, out in ((tiny_run / "data", "plain"), (mixed, "mixed")):
-        done = command("evaluate", data, "--no-report", "--out", tmp_path / out)
-        assert done.returncode == 0, done.stderr
+    done = command("evaluate", mixed, "--no-report", "--out", tmp_path / "mixed")
+    assert done.returncode == 0, done.stderr
     for name in BYTES:
-        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "mixed" / name).read_bytes(), name
+        assert (evaluated / "run" / name).read_bytes() == (tmp_path / "mixed" / name).read_bytes(), name

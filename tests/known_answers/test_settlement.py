@@ -10,7 +10,14 @@ from lakemedelsmodell.amounts import published_table
 from lakemedelsmodell.data.cohort import CentreTotals
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.models import ChronicConditions
-from lakemedelsmodell.settlement import cost_budget_ore, largest_remainder, settle
+from lakemedelsmodell.settlement import (
+    cost_budget_ore,
+    largest_remainder,
+    pay_per_month,
+    pooled_cost,
+    settle,
+    unscaled_reimbursement,
+)
 
 ALPHA = 0.7
 AMOUNTS = table(40, [30.0, 0.0, 12.5, 80.0])
@@ -180,3 +187,41 @@ def test_a_settlement_shows_itself():
 
 def test_the_headline_budget_is_cost_times_responsibility():
     assert cost_budget_ore(two_centres().totals(), 0.8) == 16_800
+
+
+def test_a_total_beyond_what_floating_point_counts_is_shared_out_to_the_last():
+    total = 2**54 + 3  # halves of it, as floating point, are one too much
+    assert sorted(largest_remainder(np.ones(2), total).tolist()) == [2**53 + 1, 2**53 + 2]
+
+
+def test_amounts_by_care_need_are_paid_by_the_index_and_asked_only_of_centres_that_list_somebody():
+    people = cohort([0, 0, 1], [10.0, 20.0, 30.0], n_centres=3)
+    people = replace(people, centres=people.centres.assign(cni=[0.5, 2.0, np.nan]))
+    by_need = replace(table(100.0), per_cni=8.0)
+    assert pay_per_month(by_need, people).tolist() == [104.0, 104.0, 116.0]
+    with pytest.raises(UserError, match=r"of 1 centres is not known, first c00001"):
+        pay_per_month(by_need, replace(people, centres=people.centres.assign(cni=[0.5, np.nan, 1.0])))
+
+
+def test_what_is_pooled_of_another_cost_is_not_that_of_the_cohort_s_own():
+    people = cohort([0, 1], [900.0, 500.0])
+    assert pooled_cost(people, 600.0).tolist() == [300, 0]
+    for other, above in (([700.0, 800.0], [100, 200]), ([600.0, 1000.0], [0, 400])):
+        assert pooled_cost(people, 600.0, np.array(other)).tolist() == above
+    assert pooled_cost(people, 600.0).tolist() == [300, 0]
+
+
+def test_what_is_no_sum_over_a_centre_is_not_paid_from_sums():
+    totals = two_centres().totals("dispensed")
+    assert unscaled_reimbursement(table(10, [5.0]), totals).tolist() == [120, 90]
+    with pytest.raises(UserError, match="cannot be paid from sums per centre"):
+        unscaled_reimbursement(replace(table(10, [5.0]), kind="highest"), totals)
+
+
+def test_an_age_without_an_amount_is_refused_for_a_single_month():
+    people, amounts = cohort([0, 1], [5.0, 5.0], months=1.0, band=[12, 3]), table(10.0)
+    amounts.cells[20, 0] = np.nan  # nobody is so old
+    assert settle(amounts, people, ALPHA).reimbursement_ore.tolist() == [350, 350]
+    amounts.cells[12, 1] = np.nan
+    with pytest.raises(UserError, match="lack 1 cells where persons are listed, first 60-64 M"):
+        settle(amounts, people, ALPHA)

@@ -188,3 +188,19 @@ def test_all_costs_times_c_leave_ratios_and_multiply_spreads():
     assert after.contrasts[0].log_sd_ratio == pytest.approx(before.contrasts[0].log_sd_ratio, abs=1e-3)
     assert after.fits["chronic"].r2 == pytest.approx(before.fits["chronic"].r2)
     assert after.fits["chronic"].cpm == pytest.approx(before.fits["chronic"].cpm)
+
+
+def test_two_centres_are_a_spread():
+    found = spread(np.array([0.0, 4.0]), np.array([100.0, 100.0]), 50.0)
+    assert (found.sd, found.weighted_sd) == (pytest.approx(8**0.5), pytest.approx(8**0.5))
+    assert (found.mad, found.p90_p10) == (pytest.approx(1.4826 * 2), pytest.approx(3.2))
+
+
+def test_the_median_deviation_is_from_the_median():
+    assert spread(np.array([3.0, 4.0, 9.0]), np.ones(3), 50.0).mad == pytest.approx(1.4826)
+
+
+def test_one_centre_has_no_spread():
+    found = spread(np.array([3.0]), np.array([10.0]), 50.0)
+    assert np.isnan([found.sd, found.weighted_sd, found.mad, found.p90_p10]).all()
+    assert (found.min, found.max, found.mean_abs) == (3, 3, 3)
