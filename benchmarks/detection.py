@@ -4,8 +4,8 @@
 
 In each draw a tenth of the centres plays one of three acts on a share (the effort) of those eligible: a starter pack
 for persons who never had lipid-lowering drugs; all the defended rule asks of them; or the packs that users of asthma
-drugs lack of the rule. Writes one row per act and effort, means over draws with their Monte-Carlo standard errors, by default
-into simulations/detection.power.csv, which docs/manipulation.md and the tests read. About ten minutes of two cores.
+drugs lack of the rule. Writes one row per act and effort, means over draws with their Monte-Carlo standard errors, by
+default into simulations/detection.power.csv. About ten minutes of two cores.
 """
 
 from __future__ import annotations

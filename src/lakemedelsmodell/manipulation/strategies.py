@@ -117,7 +117,7 @@ class StarterPack(OnRows):
         shelf = region.catalogue
         for name in terms.conditions.names:
             packs = [(float(shelf.price[i] * shelf.in_base[i]), float(shelf.price[i]), region.codes[i], i)
-                     for i in np.flatnonzero(region.counted(terms.conditions[name])) if shelf.price[i] > 0]
+                     for i in np.flatnonzero(region.counted(terms.conditions[name])).tolist() if shelf.price[i] > 0]
             if packs and terms.amount(name) > 0:
                 _, price, _, code = min(packs)
                 gain = margin(board, terms, name, Bundle(code, (0,), (1,), price), first_purchase=True)
