@@ -2,8 +2,10 @@
 
 import re
 from datetime import date
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lakemedelsmodell.conditions import condition_set
@@ -175,6 +177,20 @@ def test_power_grows_with_effort(tables, packs):
     assert curve.loc[0.0, "cells_found"] == 0
     assert curve.loc[0.02, "power"] < 0.5 < curve.loc[0.4, "power"]
     assert curve["cells_false"].sum() == 0
+
+
+def test_the_page_tells_the_committed_power():
+    """Written by ``python benchmarks/detection.py``: ten draws and more, and each act is found by its own test."""
+    project = Path(__file__).resolve().parents[2]
+    table = pd.read_csv(project / "simulations" / "detection.power.csv")
+    page = (project / "docs" / "manipulation.md").read_text(encoding="utf-8")
+    assert table["draws"].min() >= 10
+    for row in table.dropna(subset=["power"]).itertuples():
+        named = f"{100 * row.power:.0f} ({100 * row.power_se:.0f})"
+        assert f"| {row.act}, {row.condition} | {row.effort:g} | {named} |" in page
+    best = table.sort_values("effort").groupby("act").last()
+    assert best.loc["starter pack", "by_stopping"] > 0.9 < best.loc["whole series", "by_change"]
+    assert best.loc["top-up", "by_bunching"] == best.loc["top-up", "power"] > 0.5
 
 
 def test_sensitivity_says_what_would_be_named(untouched):
