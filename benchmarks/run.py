@@ -57,7 +57,7 @@ def cpu_seconds() -> float:
 
 def simulate(folder: Path, scale: float) -> Cost:
     from lakemedelsmodell.simulation import load_scenario
-    from lakemedelsmodell.simulation.world import simulate
+    from lakemedelsmodell.simulation.drawing import simulate
 
     clock = Clock()
     simulate(load_scenario(WORLD), scale=scale).write(folder / "data", folder / "truth")

@@ -92,7 +92,7 @@ def simulate_run(scenario: Scenario, *, out: Path | None = None, seed: int | Non
                  report: Report | None = None, progress: Progress = quiet) -> RunResult:
     """Simulate a world, evaluate it as if it were a region's own files, and write the run folder."""
     from lakemedelsmodell.data.files import read_half_year
-    from lakemedelsmodell.simulation.world import simulate
+    from lakemedelsmodell.simulation.drawing import simulate
 
     clock, started = time.perf_counter(), datetime.now(UTC)
     folder = Path("runs") / scenario.name if out is None else out

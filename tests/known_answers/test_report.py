@@ -20,8 +20,9 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import WARNINGS
 from lakemedelsmodell.manipulation.designs import read_designs
 from lakemedelsmodell.manipulation.strategies import STRATEGIES
-from lakemedelsmodell.report import LANGUAGES, drawing, figures, render_report, worlds, write_reports
+from lakemedelsmodell.report import LANGUAGES, assembly, drawing, figures, render_report, worlds, write_reports
 from lakemedelsmodell.report.contents import read_run
+from lakemedelsmodell.report.decision import answer
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import Numbers
 from lakemedelsmodell.report.page import Page
@@ -250,7 +251,7 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     for name, folder in odd.items():
         monkeypatch.setattr(worlds, "packaged", partial(shipped_worlds, name != "january", name == "january"))
         page = Page(read_run(folder), "sv")
-        page.head()["scroll"](caption=""), page.answer(), page.sections()
+        assembly.head(page)["scroll"](caption=""), answer(page), assembly.sections(page)
         used |= page.text.used
     # By names that come from the run.
     looked_up = ("models.", "warnings.", "left_out.", "coverage.", "settings_names.", "settings_values.", "designs.",

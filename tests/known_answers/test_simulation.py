@@ -20,7 +20,7 @@ from lakemedelsmodell.simulation.population import NOT_LATER, Listings, Persons,
 from lakemedelsmodell.simulation.prescribing import PersonTraits, Spells, draw_fills
 from lakemedelsmodell.simulation.prices import easter, public_holidays
 from lakemedelsmodell.simulation.tables import person_ids
-from lakemedelsmodell.simulation.truth import expected_fee
+from lakemedelsmodell.simulation.truth import ExpectedCost, expected_fee
 
 DAY0 = date(2024, 7, 1)
 STYLELESS = {"price_sd": 0, "volume_sd": 0, "initiation_sd": 0, "initiation_group_sd": 0}
@@ -200,6 +200,7 @@ def test_users_come_back_the_year_after_as_often_as_the_reference_says(dispensin
 def test_expected_cost_is_what_persons_cost_on_average(skane):
     simulation = simulate(skane.but(style=STYLELESS), scale=0.3, centres=60)
     world, expected, actual = simulation.world, [], []
+    truth = ExpectedCost(world)
     for k in range(60):
         block = world.block(k)
         _, _, region = world.costs(block, world.factors)
@@ -207,7 +208,7 @@ def test_expected_cost_is_what_persons_cost_on_average(skane):
         rows = (world.calendar.month[f.day] >= 18) & world.drugs.in_base[f.substance]
         cost = np.bincount(f.person[rows], weights=region[rows] / 100, minlength=len(block.persons))
         there = (block.persons.enters == 0) & (block.persons.leaves == NOT_LATER)
-        expected.append(world.expected.of(block)[1][there])
+        expected.append(truth.of(block)[1][there])
         actual.append(cost[there])
     expected, actual = np.concatenate(expected), np.concatenate(actual)
     se = actual.std() / np.sqrt(len(actual))

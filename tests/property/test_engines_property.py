@@ -263,8 +263,8 @@ def small(tmp_path_factory) -> tuple[Path, dict[str, pa.Table]]:
     """A simulated region of 20 small centres: its folder, and its tables."""
     import pyarrow.parquet as pq
 
+    from lakemedelsmodell.simulation.drawing import simulate
     from lakemedelsmodell.simulation.scenario import load_scenario
-    from lakemedelsmodell.simulation.world import simulate
 
     folder = tmp_path_factory.mktemp("small")
     simulate(load_scenario("skane_2026h1"), scale=0.01, centres=20).write(folder / "data", folder / "truth")

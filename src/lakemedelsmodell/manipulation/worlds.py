@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.simulation import Scenario, simulate
 from lakemedelsmodell.simulation.tables import centre_tables, data_tables, truth_tables
+from lakemedelsmodell.simulation.truth import ExpectedCost
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,10 +25,11 @@ def drawn_world(scenario: Scenario, *, scale: float = 1.0, seed: int | None = No
     from joblib import Parallel, delayed
 
     world = simulate(scenario, seed=seed, scale=scale).world
+    expected = ExpectedCost(world)
 
     def draw(home: int) -> tuple[dict[str, pa.Table], pa.Table]:
         block = world.block(home)
-        return data_tables(world, block, *world.costs(block, world.factors)), truth_tables(world, block)["persons"]
+        return data_tables(world, block, *world.costs(block, world.factors)), truth_tables(expected, block)["persons"]
 
     K, data, truth = world.n_centres, [], []
     for home, (tables, persons) in enumerate(Parallel(n_jobs=workers, backend="threading", return_as="generator")(

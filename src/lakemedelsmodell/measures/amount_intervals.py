@@ -94,7 +94,8 @@ def _covariance(fitted_as: AmountTable, fitted: Cohort, cost_responsibility: flo
         return sums.xtx[0], sums.xty[0]
 
     (design, spent), months, scores = crossed(e), _months(fitted, rule), _scores(fitted, rule, left)
-    solved = (np.abs(scores.sum(axis=0)) <= NOTHING * np.abs(spent)) & (_columns(fitted_as) != 0) & (np.diag(design) > 0)
+    met = np.abs(scores.sum(axis=0)) <= NOTHING * np.abs(spent)
+    solved = met & (_columns(fitted_as) != 0) & (np.diag(design) > 0)
     if (months.sum(axis=1) > 0).sum() < FEWEST_CLUSTERS:
         meat, squares = crossed(left**2)[0], np.diag(crossed(e**2)[0])
     else:

@@ -27,6 +27,8 @@ def render_report(folder: str | Path, lang: str, manipulation: Path | None = Non
 def _rendered(contents: Contents, lang: str) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from lakemedelsmodell.report import assembly
+    from lakemedelsmodell.report.decision import answer
     from lakemedelsmodell.report.page import Page
 
     if lang not in LANGUAGES:
@@ -35,7 +37,7 @@ def _rendered(contents: Contents, lang: str) -> str:
     environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     html = environment.get_template("report.html").render(
-        lang=lang, head=page.head(), answer=page.answer(), sections=page.sections())
+        lang=lang, head=assembly.head(page), answer=answer(page), sections=assembly.sections(page))
     present = set(re.findall(r'\bid="([^"]+)"', html))
     # The words of a link to a section that this run does not have stand alone.
     return re.sub(r'<a href="#([^"]+)">(.*?)</a>', lambda a: a[0] if a[1] in present else a[2], html)

@@ -1,18 +1,13 @@
-"""One run put into one language: the building blocks of its page, the top of it, and its sections in reading order."""
+"""The building blocks of a report's sections: one run put into one language."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
-from lakemedelsmodell.report import checklist as after_guidelines
-from lakemedelsmodell.report import comparison, decision, drawing, goals, origin, persons, play, reform, spread
-from lakemedelsmodell.report import tables as amounts
-from lakemedelsmodell.report import worlds as other_worlds
+from lakemedelsmodell.report import drawing
 from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table
-from lakemedelsmodell.report.interactive import has_page
-from lakemedelsmodell.report.numbers import DASH, known
+from lakemedelsmodell.report.numbers import known
 from lakemedelsmodell.report.phrases import Phrases
 
 WIDE, NARROW = 7.4, 3.7
@@ -20,19 +15,9 @@ WIDE, NARROW = 7.4, 3.7
 
 Draw = Callable[[Any], object]
 
-SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
-    decision.verdict_section, comparison.compared, origin.data, goals.goals,
-    spread.chance, spread.centres, reform.winners, persons.groups, persons.neutral,
-    amounts.examples, amounts.amounts, comparison.beside, comparison.measures,
-    reform.phase_in, reform.repricing, play.play, other_worlds.worlds,
-    origin.basis, origin.questions, origin.calibration, origin.settings, origin.glossary,
-)
-
 
 class Page(Phrases):
     """Puts one run into one language."""
-
-    # Blocks
 
     def section(self, ident: str) -> Section:
         """An empty section, headed by the text ``ident``.head."""
@@ -54,25 +39,6 @@ class Page(Phrases):
         return Figure(ident, drawing.drawn(wide, (WIDE, height), f"{name}-w"),
                       drawing.drawn(narrow or wide, (NARROW, narrow_height or height), f"{name}-n"), caption, alt)
 
-    # The page
-
-    def head(self) -> dict[str, Any]:
-        """Title, banner, warnings and the words of the page itself."""
-        t, kind, period = self.text, self.contents.kind, self.period(self.results.part("period"))
-        plain = period == DASH or kind == "cohort"
-        title = self.results.at("run", "scenario_title", self.lang) if kind == "simulation" else None
-        return {
-            "title": t("page.title"), "kicker": t("page.kicker"),
-            "subtitle": t("page.subtitle_plain") if plain else t("page.subtitle", period=period),
-            "scenario": t("page.scenario", title=title) if title else "",
-            "banner_head": t(f"banner.{kind}.head"), "banner": t(f"banner.{kind}.text"),
-            "warnings_head": t("page.warnings"), "warnings": self.warnings(),
-            "contents_head": t("page.contents"), "skip": t("page.skip"), "gaps": t("measures.gaps"),
-            "interactive": t("page.interactive", file=f"page.{self.lang}.html") if has_page(self.contents) else "",
-            "scroll": partial(t.plain, "page.scroll"),
-            "made": t("page.made", version=self.results.at("run", "versions", "lakemedelsmodell") or ""),
-        }
-
     def warnings(self) -> list[tuple[str, str]]:
         """(language, text) of every warning; those of a kind the texts do not know stand as the run said them."""
         scale, said = self.results.at("run", "scale"), list[tuple[str, str]]()
@@ -88,12 +54,3 @@ class Page(Phrases):
             else:
                 said.append(("en", warning))
         return said
-
-    def answer(self) -> dict[str, Any]:
-        """The summary on one page."""
-        return decision.answer(self)
-
-    def sections(self) -> list[Section]:
-        """Every section that has something to say, and where the items of two reporting guidelines are met."""
-        found = [section for of in SECTIONS if (section := of(self)) is not None]
-        return [*found, after_guidelines.checklist(self, [s.ident for s in found])]

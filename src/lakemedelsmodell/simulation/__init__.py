@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from lakemedelsmodell.simulation.drawing import Simulation, simulate
 from lakemedelsmodell.simulation.scenario import Scenario, load_scenario, shipped_scenarios
-from lakemedelsmodell.simulation.world import Simulation, simulate
 
 __all__ = ["Scenario", "Simulation", "load_scenario", "shipped_scenarios", "simulate"]

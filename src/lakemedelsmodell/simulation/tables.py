@@ -11,6 +11,7 @@ from lakemedelsmodell.facts import SEXES
 from lakemedelsmodell.simulation.population import NOT_LATER
 
 if TYPE_CHECKING:
+    from lakemedelsmodell.simulation.truth import ExpectedCost
     from lakemedelsmodell.simulation.world import Block, World
 
 PERSONS_PER_BLOCK, BLOCKS = 100_000, 10_000
@@ -65,14 +66,14 @@ def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, 
     }
 
 
-def truth_tables(world: World, block: Block) -> dict[str, pa.Table]:
+def truth_tables(expected: ExpectedCost, block: Block) -> dict[str, pa.Table]:
     """What nobody can see: per person frailty, intensity, the cost to expect and that of style; diseases one row each.
 
     Cost is for a half-year listed at average practice; style is what the centre's own is expected to add.
     """
-    (gross, cost), (styled_gross, styled) = world.expected.both(block)
+    (gross, cost), (styled_gross, styled) = expected.both(block)
     who, disease = np.nonzero(block.diseases)
-    names = pa.array(world.illness.diseases)
+    names = pa.array(expected.world.illness.diseases)
     return {
         "persons": pa.table({
             "person_id": person_ids(block, np.arange(len(block.persons))), "frailty": block.persons.frailty,

@@ -20,6 +20,7 @@ from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.simulation.calibration import cells_on, listed_on
 from lakemedelsmodell.simulation.tables import centre_tables
+from lakemedelsmodell.simulation.truth import ExpectedCost
 
 if TYPE_CHECKING:
     from lakemedelsmodell.evaluation import Plan
@@ -91,13 +92,14 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
     """
     from joblib import Parallel, delayed
 
+    expected = ExpectedCost(world)
     flaggers = [Flagger(world, conditions, ("dispensed", "listed")),
                 *(Flagger(world, other, ("dispensed",)) for other in others)]
 
     def draw(home: int) -> _Part:
         block = world.block(home)
         ddd, gross, region = world.costs(block, world.factors)
-        usual, styled = (cost / HALF_YEAR for _, cost in world.expected.both(block))
+        usual, styled = (cost / HALF_YEAR for _, cost in expected.both(block))
         return _Part(len(block.persons), [
             _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
             for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))

@@ -115,7 +115,7 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
 
     from threadpoolctl import threadpool_limits
 
-    from lakemedelsmodell.simulation.world import simulate
+    from lakemedelsmodell.simulation.drawing import simulate
 
     conditions = conditions or condition_set(settings.condition_set)
     others = (atc_level_2(),) if others is None else others
