@@ -34,7 +34,9 @@ def signed(value: float, digits: int = 2) -> str:
 
 def outcome(number: float, holds: bool | None) -> str:
     """Bold where the clause fails, with a question mark where it is not yet known."""
-    return f"**{signed(number)}**" if holds is False else signed(number) + ("" if holds else " ?")
+    if holds is None:
+        return f"{signed(number)} ?"
+    return signed(number) if holds else f"**{signed(number)}**"
 
 
 def verdicts() -> str:

@@ -348,6 +348,16 @@ def test_more_replicates_tell_pass_through_better():
         assert {c.name: c.holds for c in judge_replicates(rule, replicates).clauses}["pass_through"] is outcome
 
 
+def test_a_group_too_far_off_on_the_mean_of_few_draws_alone_is_not_yet_known():
+    rule = read_rule()
+    unsure = [made_up(chronic=x) for x in (-10.0, -28.0)]  # 14 further off on average, give or take 100
+    for replicates, outcome in ((unsure, None), (unsure * 40, False), ([made_up(chronic=-14.0)] * 2, True)):
+        groups = {c.name: c for c in judge_replicates(rule, replicates).clauses}["groups"]
+        assert groups.holds is outcome
+        assert (groups.number <= 10) is (outcome is True)
+        assert groups.detail.endswith("more replicates would tell") is (outcome is None)
+
+
 @pytest.mark.parametrize(("non_dominated", "decision"), [(True, "for"), (False, "against")])
 def test_played_manipulation_settles_the_last_clause(non_dominated, decision):
     made = made_up()
