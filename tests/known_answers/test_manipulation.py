@@ -13,6 +13,7 @@ from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.purchases import read_purchases
 from lakemedelsmodell.errors import DataError, UserError
 from lakemedelsmodell.facts import fee_staircases
+from lakemedelsmodell.folders import written_folder
 from lakemedelsmodell.manipulation.designs import Design, read_designs
 from lakemedelsmodell.manipulation.fees import fee_state, replayed_cost
 from lakemedelsmodell.manipulation.folder import write_manipulation
@@ -251,7 +252,8 @@ def test_the_frontier_holds_designs_against_the_proposal(found):
 
 def test_the_folder_is_whole_and_the_same_bytes_again(found, tmp_path):
     for name in ("a", "b"):
-        write_manipulation(found, tmp_path / name)
+        with written_folder(tmp_path / name) as stage:
+            write_manipulation(found, stage)
     files = {"manipulation.json", "manipulation.csv", "frontier.csv", "frontier.svg", "gains.svg", "manifest.json"}
     assert {p.name for p in (tmp_path / "a").iterdir()} == files
     for name in files - {"manifest.json"}:

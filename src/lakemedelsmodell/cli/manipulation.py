@@ -43,7 +43,7 @@ def manipulate(
     unless --out says otherwise; and verdict.json, the run's verdict with this clause, where DATA are those of a run.
     """
     from lakemedelsmodell.data.files import read_half_year
-    from lakemedelsmodell.folders import check_out
+    from lakemedelsmodell.folders import written_folder
     from lakemedelsmodell.manipulation.designs import read_designs
     from lakemedelsmodell.manipulation.folder import write_manipulation
     from lakemedelsmodell.manipulation.origin import origin_of_data, origin_of_world, verdict_beside
@@ -63,17 +63,16 @@ def manipulate(
     name = (path.resolve().parent if path.name == "data" else path.resolve()).name if world is None else world.name
     folder = out or Path("runs") / f"{name}_manipulated"
     inputs = [data_folder(path)] if is_folder else []
-    check_out(folder, inputs)
-    with progress_bar() as progress:
+    with progress_bar() as progress, written_folder(folder, inputs) as stage:
         if world is None:
             half_year, style = read_half_year(inputs[0], progress=progress), style_beside(inputs[0])
         else:
             half_year, style = drawn_world(world, scale=scale, seed=seed, progress=progress)
         found = play_all(half_year, chosen, designs=versions, strategies=played, efforts=efforts, style=style,
                          progress=progress)
-    origin = origin_of_data(inputs[0]) if world is None else origin_of_world(world, seed, scale)
-    verdict = verdict_beside(inputs[0], found) if world is None else None
-    write_manipulation(found, folder, inputs, origin=origin, verdict=verdict)
+        origin = origin_of_data(inputs[0]) if world is None else origin_of_world(world, seed, scale)
+        verdict = verdict_beside(inputs[0], found) if world is None else None
+        write_manipulation(found, stage, origin=origin, verdict=verdict)
     _print(found)
     if verdict is not None:
         print(f"\nVerdict on the run\n{verdict}")
