@@ -229,6 +229,7 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     calibration = json.loads((calibrated / "calibration.json").read_text(encoding="utf-8"))
     calibration["table"] = [cell | {"equal": True} for cell in calibration["table"]]
     (calibrated / "calibration.json").write_text(json.dumps(calibration), encoding="utf-8")
+    odd["newcomers"] = with_newcomers(make(tmp_path / "newcomers", "simulation", "against", 5))
     odd |= {"calibrated": calibrated, "cohort for": make(tmp_path / "cohort", "cohort", "for", 5)}
     for kind in ("files", "cohort"):
         for fell in ("for", "against", "undecided"):
@@ -259,6 +260,25 @@ def test_every_text_is_used(folders: dict[str, Path], tmp_path: Path, monkeypatc
     idle = {key for key in all_texts("sv") if key not in used and not key.startswith(looked_up)}
     # A cohort run never draws these words, but each kind of run has the same ones.
     assert sorted(key for key in idle if not key.startswith(("files.", "cohort.", "simulation."))) == []
+
+
+def with_newcomers(folder: Path) -> Path:
+    """The run, where the clause on groups fails on those who were listed nowhere the year before."""
+    told = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    models, group = told["models"], "prior_cost:unknown"
+    models["chronic"]["predictive_ratios"][group]["under_compensation_sek"] = -22.5
+    models["chronic_newcomers"] = {"predictive_ratios": {group: {"under_compensation_sek": -0.5}}}
+    clauses = [c | ({"holds": False, "group": group, "further_from": "cost"} if c["name"] == "groups" else {})
+               for c in told["verdict"]["clauses"]]
+    edit(folder, {"models": models, "verdict": told["verdict"] | {"clauses": clauses}})
+    return folder
+
+
+def test_what_an_amount_for_newcomers_does_is_told_where_the_clause_fails_on_them(tmp_path):
+    folder = make(tmp_path / "run", "simulation", "against", 5)
+    assert "eget belopp" not in render_report(folder, "sv")
+    assert f"{MINUS}22,5 kr per listad månad" in plain(render_report(with_newcomers(folder), "sv"))
+    assert f"it is {MINUS}0.5 SEK" in plain(render_report(folder, "en"))
 
 
 def edit(folder: Path, change: dict[str, Any]) -> None:

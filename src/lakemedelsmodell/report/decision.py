@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
 
 RULINGS = ("for", "against", "undecided")
+NEWCOMERS = "prior_cost:unknown"
 OUTCOMES = {True: "holds", False: "fails", None: "open"}
 
 
@@ -137,9 +138,24 @@ def verdict_section(page: Page) -> Section:
         section.add("table", page.table(
             "table-verdict", "verdict.caption", "verdict.clause",
             page.heads("verdict.col_", "outcome", "number", "threshold"), (_clause_row(page, c) for c in found)))
+        if remedy := _remedy(page):
+            section.say(remedy)
     section.add("h3", t("answer.reading"))
     section.add("list", reading(page))
     return section
+
+
+def _remedy(page: Page) -> Markup | None:
+    """What an amount of their own does for those who were listed nowhere in the look-back, where the clause on groups
+    fails on them."""
+    if not any(c.at("name") == "groups" and c.at("group") == NEWCOMERS for c in clauses(page, "fails")):
+        return None
+    gaps = [page.results.at("models", model, "predictive_ratios", NEWCOMERS, "under_compensation_sek")
+            for model in (PROPOSAL, "chronic_newcomers")]
+    if not all(map(known, gaps)):
+        return None
+    now, then = (page.number.number(gap, 1, sign=True) for gap in gaps)
+    return page.text("verdict.newcomers", now=now, then=then)
 
 
 def _key(page: Page, clause: Gaps) -> str:
