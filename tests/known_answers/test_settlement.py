@@ -56,6 +56,12 @@ def test_largest_remainder_by_hand(shares, total, whole):
     np.testing.assert_array_equal(largest_remainder(np.array(shares), total), whole)
 
 
+def test_what_is_left_goes_to_the_largest_remainders_not_to_the_largest_shares():
+    """Known answer, Hamilton's method."""
+    assert largest_remainder(np.array([5.1, 3.6, 1.3]), 10).tolist() == [5, 4, 1]
+    assert largest_remainder(np.array([7.2, 1.4, 1.4]), 10).tolist() == [7, 2, 1]  # ties to the earlier
+
+
 @pytest.mark.parametrize("shares", [[0, 0], [1, -1], [np.nan, 1]])
 def test_shares_that_cannot_be_shared_by_are_refused(shares):
     with pytest.raises(ValueError, match="non-negative"):
