@@ -46,6 +46,7 @@ def test_by_hand():
     assert found.share_positive == 0.4  # a net of exactly 0 is not positive
     assert (found.within_2pct, found.within_5pct) == (0.6, 0.6)  # ±1 (on the edge) and ±2.5
     assert (found.min, found.max, found.mean_abs) == (-4, 9, 3)
+    assert spread(np.array([2.5, 3.0]), np.ones(2), 50.0).within_5pct == 0.5  # the edge is within
 
 
 def test_weights_are_listed_months():

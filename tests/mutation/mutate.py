@@ -25,7 +25,8 @@ KNOWN, PROPERTY = "tests/known_answers/test_", "tests/property/test_"
 KERNELS: dict[str, tuple[str, list[str]]] = {  # the module, and the tests that know what it should do
     "flags": ("data.flag_kernel", [f"{KNOWN}flags.py", f"{KNOWN}swiss_list.py", f"{PROPERTY}flags_property.py"]),
     "estimation": ("models.least_squares", [f"{KNOWN}{name}.py" for name in ("estimation", "nonnegative", "pool")]),
-    "settlement": ("settlement", [f"{KNOWN}settlement.py", f"{KNOWN}pool.py", f"{PROPERTY}settlement_property.py"]),
+    "settlement": ("settlement", [f"{KNOWN}settlement.py", f"{KNOWN}pool.py", f"{KNOWN}competitors.py",
+                                  f"{PROPERTY}settlement_property.py"]),
     "spread": ("measures.spread", [f"{KNOWN}spread.py", f"{KNOWN}contrasts.py"]),
 }
 NOT_NUMBERS = {"_repr_html_", "__repr__", "plot"}
