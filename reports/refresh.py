@@ -98,7 +98,8 @@ def take_in(run: Path, project: Path) -> None:
         shutil.copy(file, reference)
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     # No path of the machine it was made on.
-    (reference / "manifest.json").write_text(to_json({**manifest, "directory": "."}), encoding="utf-8")
+    call = [Path(word).name if Path(word).is_absolute() else word for word in manifest["command"]]
+    (reference / "manifest.json").write_text(to_json({**manifest, "directory": ".", "command": call}), encoding="utf-8")
     shutil.copy(run / "amounts.csv", facts / "reference_amounts.csv")
     shutil.copy(played / "frontier.csv", worlds / f"{NAME}.frontier.csv")
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
