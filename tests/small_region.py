@@ -65,3 +65,17 @@ def kinds(board: Board) -> np.ndarray:
     """What kind of patient each of the board's persons is."""
     ids = board.region.half_year.persons.order_by("person").to_pandas()["person_id"]
     return np.array([str(ids[p])[2:-3] for p in board.person])
+
+
+DESIGNS = '''
+[[design]]
+name = "today"
+conditions = false
+[[design]]
+name = "proposal"
+[[design]]
+name = "low_pool"
+listed = true
+pool_threshold = 10000
+'''
+"""Three designs as a file of them."""

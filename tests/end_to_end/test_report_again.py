@@ -5,18 +5,7 @@ import json
 import pytest
 
 from lakemedelsmodell.folders import file_hashes
-
-DESIGNS = '''
-[[design]]
-name = "today"
-conditions = false
-[[design]]
-name = "proposal"
-[[design]]
-name = "low_pool"
-listed = true
-pool_threshold = 10000
-'''
+from small_region import DESIGNS
 
 
 @pytest.fixture(scope="module")

@@ -6,19 +6,9 @@ import pytest
 
 from lakemedelsmodell.manipulation.origin import findings_in_worlds
 from lakemedelsmodell.simulation import load_scenario
+from small_region import DESIGNS
 
 FEW = ("--strategies", "1,2", "--effort", "0.1", "--designs")
-DESIGNS = '''
-[[design]]
-name = "today"
-conditions = false
-[[design]]
-name = "proposal"
-[[design]]
-name = "low_pool"
-listed = true
-pool_threshold = 10000
-'''
 
 
 def read(path):

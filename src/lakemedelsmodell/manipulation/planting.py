@@ -60,10 +60,8 @@ class StarterPacks:
 
     def __call__(self, tables: Tables, centres: Collection[str], effort: float) -> Tables:
         """The tables with the packs added; costs as the code's mean row, whatever the person's fees."""
-        if not effort or not centres:
-            return tables
-        added = [self._rows(tables, centres, effort, name) for name in self.groups]
-        return {**tables, "dispensings": _appended(tables["dispensings"], pd.concat(added, ignore_index=True))}
+        return _planted(tables, self.groups if effort and centres else (),
+                        lambda name: self._rows(tables, centres, effort, name))
 
     def _rows(self, tables: Tables, centres: Collection[str], effort: float, name: str) -> pd.DataFrame:
         mine = _dispensed(tables, self.conditions[name])
@@ -132,10 +130,8 @@ class TopUps:
 
     def __call__(self, tables: Tables, centres: Collection[str], effort: float) -> Tables:
         """The tables with the packs added; costs as the last purchase's, whatever the person's fees."""
-        if not effort or not centres:
-            return tables
-        added = [self._rows(tables, centres, effort, name) for name in self.groups]
-        return {**tables, "dispensings": _appended(tables["dispensings"], pd.concat(added, ignore_index=True))}
+        return _planted(tables, self.groups if effort and centres else (),
+                        lambda name: self._rows(tables, centres, effort, name))
 
     def _rows(self, tables: Tables, centres: Collection[str], effort: float, name: str) -> pd.DataFrame:
         first, end = (np.datetime64(day) for day in self.window)
@@ -187,6 +183,14 @@ def _numbers(values: pd.Series) -> Any:
     import pyarrow as pa
 
     return pa.array(values.to_numpy(), type=pa.int64())
+
+
+def _planted(tables: Tables, groups: Sequence[str], packs: Callable[[str], pd.DataFrame]) -> Tables:
+    """The tables with the packs of every group added to the dispensings."""
+    if not groups:
+        return tables
+    added = pd.concat(list(map(packs, groups)), ignore_index=True)
+    return {**tables, "dispensings": _appended(tables["dispensings"], added)}
 
 
 def _appended(rows: pa.Table, added: pd.DataFrame) -> pa.Table:
