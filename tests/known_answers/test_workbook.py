@@ -27,7 +27,8 @@ def test_every_table_is_there_with_two_frozen_header_rows(folder: Path, tmp_path
     write_workbook(read_run(folder), tmp_path / "r.xlsx")
     book = openpyxl.load_workbook(tmp_path / "r.xlsx")
     assert {"Läs först", "Modeller", "Jämförelser", "Vårdcentraler", "Belopp"} <= set(book.sheetnames)
-    assert {sheet.freeze_panes for sheet in book} == {"B3"}
+    assert book.sheetnames[0] == "Läs först" and book["Läs först"].freeze_panes == "B2"
+    assert {sheet.freeze_panes for sheet in book.worksheets[1:]} == {"B3"}
     centres = book["Vårdcentraler"]
     assert [c.value for c in centres[1]][-1] == "Netto, kr per listad månad"
     assert [c.value for c in centres[2]][-1] == "Net, SEK per listed month"
@@ -41,6 +42,27 @@ def test_every_column_of_the_reference_run_has_words_in_both_languages() -> None
     nameless = {c for c in shown for lang in ("sv", "en") if header(c, lang) == c}
     assert nameless == set()
     assert texts_of("workbook", "sv").keys() == texts_of("workbook", "en").keys()
+
+
+def test_what_to_read_first_says_it_in_both_languages_and_names_every_sheet(folder: Path, tmp_path: Path) -> None:
+    write_workbook(read_run(folder), tmp_path / "r.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "r.xlsx")
+    rows = list(book["Läs först"].iter_rows(values_only=True))
+    assert rows[0] == ("Uppgift", "Vad körningen säger", "Item", "What the run says")
+    assert set(book.sheetnames[1:]) <= {row[0] for row in rows}
+    assert ("Regeln säger ja", "The rule says yes") in {(row[0], row[2]) for row in rows}
+    assert not any("<" in str(text) and ">" in str(text) for row in rows for text in row)
+    alike = {row[0] for row in rows if row[1] == row[3]}
+    assert alike <= {"Förbehåll"}  # a warning of a kind that has no texts stands as the run said it
+
+
+def test_sums_and_clauses_are_numbers_with_names() -> None:
+    tables, results = dict(sheets(read_run(REFERENCE))), read_run(REFERENCE).results
+    sums = {row["what_en"]: row["value"] for row in tables["totals"]}
+    assert sums["Drug cost, SEK"] == results.at("totals", "cost_sek")
+    assert sums["Cost without a listed month, SEK"] == results.at("totals", "left_out", "cost_without_listed_month_sek")
+    assert [row["number"] for row in tables["verdict"]] == [c.at("number") for c in results.parts("verdict", "clauses")]
+    assert {row["stands_sv"] for row in tables["verdict"]} == {"Uppfylls", "Uppfylls inte", "Inte avgjort"}
 
 
 def test_centres_are_typed() -> None:

@@ -164,6 +164,12 @@ def _key(page: Page, clause: Gaps) -> str:
     return name if f"clauses.{name}_threshold" in page.text else "other"
 
 
+def clause_name(page: Page, clause: Gaps) -> str:
+    """What readers call a clause; one of a rule of somebody's own is called what it says."""
+    key = _key(page, clause)
+    return page.text.plain(f"clauses.{key}") if key != "other" else str(clause.at("says") or DASH)
+
+
 def _clause_row(page: Page, clause: Gaps) -> Row:
     t, n, key = page.text, page.number, _key(page, clause)
     number, threshold = clause.at("number"), clause.at("threshold")
@@ -171,12 +177,11 @@ def _clause_row(page: Page, clause: Gaps) -> Row:
     write = page.signed_change if key.startswith("spread") else partial(
         n.number, decimals=2 if key in ("pass_through", "other") else 1)
     outcome = OUTCOMES.get(clause.at("holds"), "open")
-    head = t.plain(f"clauses.{key}") if key != "other" else str(clause.at("says") or DASH)
     limit = t.plain(f"clauses.{key}_threshold", threshold=n.percent(math.expm1(threshold), 0) if (
         key.startswith("spread") and threshold == 0) else n.whole_or(threshold, 2) if key == "groups" else
         write(threshold))
     mark = Markup('<span class="state {}">{}</span>').format(outcome, t(f"verdict.{outcome}"))
-    return Row(head, (mark, write(number), limit), _detail(page, key, clause))
+    return Row(clause_name(page, clause), (mark, write(number), limit), _detail(page, key, clause))
 
 
 def _detail(page: Page, key: str, clause: Gaps) -> str:

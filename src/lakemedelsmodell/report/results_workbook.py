@@ -1,4 +1,4 @@
-"""results.xlsx: a run's tables, a sheet each, headed in Swedish and English.
+"""results.xlsx: what a run found in words, then its tables, a sheet each, headed in Swedish and English.
 
 Like the report it formats what the run folder holds, and shows nothing of fewer than five persons.
 """
@@ -10,19 +10,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from lakemedelsmodell.report import assembly, decision
 from lakemedelsmodell.report.contents import Contents, Gaps
+from lakemedelsmodell.report.page import Page
+from lakemedelsmodell.report.persons import group_label
 from lakemedelsmodell.report.texts import LANGUAGES, texts_of
 from lakemedelsmodell.report.workbook import new_workbook
 
 Rows = Sequence[Mapping[str, Any]]
 
 FILE = "results.xlsx"
+TOLD = ("said_of", "said")
+"""Headers of the first sheet, in each language."""
 
 
 def write_workbook(contents: Contents, path: Path) -> None:
     """Write the workbook of a run; the same run gives the same bytes."""
+    tables = list(sheets(contents))
     with new_workbook(path) as book:
-        for name, rows in sheets(contents):
+        book.sheet(header("sheet_read_me", "sv"), [header(key, lang) for lang in LANGUAGES for key in TOLD],
+                   read_me(contents, [name for name, _ in tables]))
+        for name, rows in tables:
             columns = list(dict.fromkeys(column for row in rows for column in row if _plain(row[column])))
             heads = [[header(column, lang) for column in columns] for lang in LANGUAGES]
             book.sheet(header(f"sheet_{name}", "sv"), heads, ([row.get(c) for c in columns] for row in rows))
@@ -34,15 +44,16 @@ def header(column: str, lang: str) -> str:
 
 
 def sheets(contents: Contents) -> Iterator[tuple[str, Rows]]:
-    """(name, rows) of every sheet that has something to show."""
-    results = contents.results
+    """(name, rows) of every table that has something to show."""
+    results, pages = contents.results, _pages(contents)
     found: dict[str, Rows] = {
-        "read_me": _read_me(contents),
+        "totals": _totals(contents),
         "models": [_model(name, model) for name, model in _models(results)],
         "contrasts": [dict(c) for c in results.parts("contrasts")],
+        "verdict": [_clause(pages, c) for c in results.parts("verdict", "clauses")],
         "centres": _centres(contents),
         "amounts": _amounts(contents),
-        "groups": [{"model": name, "group": group, **row} for name, model in _models(results)
+        "groups": [{"model": name, "group": group} | _called(pages, group) | row for name, model in _models(results)
                    for group, row in (model.at("predictive_ratios") or {}).items()],
         "deciles": [{"model": name, **d} for name, model in _models(results) for d in model.at("calibration") or []],
         "conditions": [_condition(contents, c) for c in results.parts("conditions")],
@@ -51,6 +62,47 @@ def sheets(contents: Contents) -> Iterator[tuple[str, Rows]]:
                      for key, value in results.part(part).items()],
     }
     return ((name, rows) for name, rows in found.items() if rows)
+
+
+def _pages(contents: Contents) -> dict[str, Page]:
+    return {lang: Page(contents, lang) for lang in LANGUAGES}
+
+
+def read_me(contents: Contents, tables: Sequence[str]) -> list[tuple[str, ...]]:
+    """What the run is, what came out, what to bear in mind and which sheets follow: (name, text) in each language."""
+    told = [_told(page, tables) for page in _pages(contents).values()]
+    return [tuple(text for pair in row for text in pair) for row in zip(*told, strict=True)]
+
+
+def _told(page: Page, tables: Sequence[str]) -> list[tuple[str, str]]:
+    head, answer, lang = assembly.head(page), decision.answer(page), page.lang
+    rows = [("", head["title"]), (head["banner_head"], head["banner"]),
+            ("", head["subtitle"]), ("", head["scenario"]), (answer["tag"], answer["ruling"] or answer["scope"]),
+            *((name, Markup(" ").join(said)) for name, said in answer["brief"]),
+            *((name, f"{value} ({note})") for name, value, note in answer["facts"]),
+            *((head["warnings_head"], said) for _, said in head["warnings"]),
+            *((header(f"sheet_{name}", "sv"), header(f"holds_{name}", lang)) for name in tables),
+            ("", header("small", lang))]
+    return [(_bare(name), _bare(said)) for name, said in rows if said]
+
+
+def _bare(text: str) -> str:
+    """The words without HTML."""
+    return Markup(text).striptags() if isinstance(text, Markup) else str(text)
+
+
+def _called(pages: Mapping[str, Page], group: str) -> dict[str, str]:
+    family, _, member = group.partition(":")
+    return {f"group_{lang}": page.condition(member) if family == "condition" else group_label(page, group)
+            for lang, page in pages.items()}
+
+
+def _clause(pages: Mapping[str, Page], clause: Gaps) -> dict[str, Any]:
+    """A clause of the verdict: log ratios, SEK per listed month or shares, as results.json has them."""
+    names = {f"clause_{lang}": decision.clause_name(page, clause) for lang, page in pages.items()}
+    stands = {f"stands_{lang}": page.text.plain(f"verdict.{decision.OUTCOMES.get(clause.at('holds'), 'open')}")
+              for lang, page in pages.items()}
+    return names | stands | {key: clause.at(key) for key in ("number", "threshold")}
 
 
 def _models(results: Gaps) -> list[tuple[str, Gaps]]:
@@ -68,14 +120,14 @@ def _text(value: Any) -> Any:
     return value if _plain(value) else str(value)
 
 
-def _read_me(contents: Contents) -> Rows:
-    results = contents.results
-    totals = [{"what": key, "value": _text(value)} for key, value in results.part("totals").items()
-              if not isinstance(value, Mapping)]
-    left_out = [{"what": f"left_out: {kind}", "value": number}
-                for kind, number in results.part("totals", "left_out").items()]
-    said = [{"what": "warning", "value": str(w)} for w in results.at("warnings") or []]
-    return [*said, *totals, *left_out]
+def _totals(contents: Contents) -> Rows:
+    """Sums of the run, then what was left out and why; numbers, named in both languages."""
+    totals, pages = contents.results.part("totals"), _pages(contents)
+    sums = [{f"what_{lang}": header(f"total_{key}", lang) for lang in LANGUAGES} | {"value": value}
+            for key, value in totals.items() if not isinstance(value, Mapping)]
+    left_out = [{f"what_{lang}": page.text.name("left_out", kind) for lang, page in pages.items()} | {"value": value}
+                for kind, value in totals.part("left_out").items()]
+    return [*sums, *left_out]
 
 
 def _model(name: str, model: Gaps) -> dict[str, Any]:

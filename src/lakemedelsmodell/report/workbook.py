@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,12 @@ from typing import Any
 
 _WIDEST = 60
 """Characters of the widest column."""
+_HEADED = 24
+"""Characters after which a header takes another line."""
+_PAGE = 260
+"""Characters that can be read on the width of a printed page; wider tables go on over several."""
+_LINE = 15
+"""Points of one line of text."""
 _SAMPLE = 200
 """Rows looked at for the width of a column."""
 
@@ -22,26 +29,34 @@ class Book:
 
     workbook: Any
     head: Any
-    wrap: Any
+    text: Any
     whole: Any
     number: Any
 
     def sheet(self, name: str, heads: Sequence[str] | Sequence[Sequence[str]], rows: Iterable[Sequence[Any]]) -> None:
         """A sheet with one or more frozen header rows; numbers stay numbers, unknown ones stay empty."""
         sheet = self.workbook.add_worksheet(name)
-        above = [heads] if heads and isinstance(heads[0], str) else list(heads)
+        above: list[Any] = [heads] if heads and isinstance(heads[0], str) else list(heads)
         table = [list(row) for row in rows]
-        for r, row in enumerate(above):
-            for c, text in enumerate(row):
-                sheet.write_string(r, c, text, self.head)
-        for r, row in enumerate(table, start=len(above)):
+        wide = [_width([head[c] for head in above], [row[c] for row in table[:_SAMPLE]]) for c in range(len(above[0]))]
+        for r, row in enumerate([*above, *table]):
             for c, value in enumerate(row):
-                self._write(sheet, r, c, value)
-        for c, column in enumerate(zip(*above, *table[:_SAMPLE], strict=True)):
-            longest = max((len(f"{v:.2f}" if isinstance(v, float) else str(v)) for v in column if v is not None),
-                          default=0)
-            sheet.set_column(c, c, min(longest + 2, _WIDEST))
+                if r < len(above):
+                    sheet.write_string(r, c, value, self.head)
+                else:
+                    self._write(sheet, r, c, value)
+            lines = max(_lines(value, width) for value, width in zip(row, wide, strict=True))
+            if lines > 1:
+                sheet.set_row(r, lines * _LINE)
+        for c, width in enumerate(wide):
+            sheet.set_column(c, c, width)
         sheet.freeze_panes(len(above), 1)
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        if sum(wide) <= _PAGE:
+            sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(0, len(above) - 1)
+        sheet.repeat_columns(0)
         if table:
             sheet.autofilter(len(above) - 1, 0, len(above) - 1 + len(table), len(above[0]) - 1)
 
@@ -54,7 +69,18 @@ class Book:
             sheet.write_number(row, column, value, self.whole if float(value).is_integer() else self.number)
         else:
             # write_string: what begins with = + - @ is shown, never computed.
-            sheet.write_string(row, column, str(value), self.wrap if len(str(value)) > _WIDEST else None)
+            sheet.write_string(row, column, str(value), self.text)
+
+
+def _width(heads: Sequence[str], column: Sequence[Any]) -> int:
+    """Characters a column takes: its longest value, or a header broken into lines."""
+    values = [f"{v:,.2f}" if isinstance(v, float) else str(v) for v in column if v is not None]
+    return min(max(*map(len, values), *(min(len(head), _HEADED) for head in heads), 0) + 2, _WIDEST)
+
+
+def _lines(value: Any, width: int) -> int:
+    """Lines that a value takes in a column of so many characters."""
+    return len(textwrap.wrap(value, width - 1)) if isinstance(value, str) and len(value) >= width else 1
 
 
 @contextmanager
@@ -66,5 +92,5 @@ def new_workbook(path: Path) -> Iterator[Book]:
     book.set_properties({"created": datetime(2000, 1, 1)})  # the same content, the same bytes
     with book:
         yield Book(book, book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}),
-                   book.add_format({"text_wrap": True, "valign": "top"}), book.add_format({"num_format": "#,##0"}),
-                   book.add_format({"num_format": "#,##0.00##"}))
+                   book.add_format({"text_wrap": True, "valign": "top"}),
+                   *(book.add_format({"num_format": form, "valign": "top"}) for form in ("#,##0", "#,##0.00##")))
