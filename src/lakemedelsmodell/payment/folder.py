@@ -287,7 +287,8 @@ def line_differences(payment: Payment, earlier: Earlier) -> pd.DataFrame:
         lines = lines.assign(sex=lines["sex"].fillna(""), age_from=lines["age_from"].astype("Int64").fillna(-1))
         return lines.set_index(key)[["persons", "ore"]]
 
-    both = indexed(earlier.lines()).add_suffix("_paid").join(indexed(payment.to_frame()).add_suffix("_now"), how="outer")
+    paid, now = indexed(earlier.lines()).add_suffix("_paid"), indexed(payment.to_frame()).add_suffix("_now")
+    both = paid.join(now, how="outer")
     both = both.fillna(0).astype("int64").sort_index()
     both["difference_ore"] = both["ore_now"] - both["ore_paid"]
     both = both[(both["difference_ore"] != 0) | (both["persons_now"] != both["persons_paid"])].reset_index()
