@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 from datetime import date
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from lakemedelsmodell.simulation.illness import by_single_age
 from lakemedelsmodell.simulation.population import NOT_LATER, Listings, Persons, single_age_population
 from lakemedelsmodell.simulation.prescribing import PersonTraits, Spells, draw_fills
 from lakemedelsmodell.simulation.prices import easter, public_holidays
+from lakemedelsmodell.simulation.streams import Streams
 from lakemedelsmodell.simulation.tables import person_ids
 from lakemedelsmodell.simulation.truth import ExpectedCost, expected_fee
 
@@ -272,7 +272,8 @@ def _regular_fills(skane, interval_days, persons):
     traits = PersonTraits(np.zeros(persons), np.ones(persons), nobody_leaves.astype(np.int64))
     return draw_fills(
         world.scenario.prescribing, world.drugs, replace(world.dynamics, refills=rates), world.calendar, world.prices,
-        spells, people, listings, traits, 0.0, world.volume_style, 47.0, 1, "VC001")
+        spells, people, listings, traits, np.zeros(persons, np.int64), np.zeros(1), world.volume_style,
+        np.ones((1, len(rates))), 47.0, Streams(1, ("VC001",), np.array([persons])))
 
 
 @pytest.mark.parametrize("interval", [31.0, 84.5])
@@ -317,7 +318,7 @@ def test_easter_and_holidays():
 
 def test_persons_of_lists_longer_than_a_hundred_thousand_have_ids_of_their_own():
     numbers = np.array([0, 99_999, 100_000, 250_000])
-    ids = [person_ids(SimpleNamespace(home=home), numbers) for home in range(180)]
+    ids = [person_ids(np.full(len(numbers), home), numbers) for home in range(180)]
     assert ids[0][:2].tolist() == [100_000, 199_999]
     assert len(np.unique(ids)) == 180 * 4
 

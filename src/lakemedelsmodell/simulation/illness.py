@@ -13,7 +13,7 @@ from scipy.special import expit, logit, ndtr, ndtri
 from lakemedelsmodell import facts
 from lakemedelsmodell.simulation.population import AGES, Persons, single_age_population, standardised
 from lakemedelsmodell.simulation.scenario import MoreDrug
-from lakemedelsmodell.simulation.streams import by_name, generator
+from lakemedelsmodell.simulation.streams import Streams, by_name
 
 NEVER = 1e-7
 """Stands for a prevalence of 0."""
@@ -161,48 +161,52 @@ def group_shifts(tables: IllnessTables, shift: np.ndarray) -> np.ndarray:
 
 
 def centre_prevalence(tables: IllnessTables, shift: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Prevalence at one centre by disease, sex and age, shape (D, 2, 111).
+    """Prevalence at k centres by disease, sex and age, shape (k, D, 2, 111).
 
-    ``shift`` (D,) on the logit; ``variance`` (D,) of the shifts over centres, so that they leave the region's mean.
+    ``shift`` (k, D) on the logit; ``variance`` (D,) of the shifts over centres, so that they leave the region's mean.
     """
     p = np.maximum(tables.prevalence, NEVER)
-    level = logit(p) + (shift - 0.5 * variance)[:, None, None] + (variance[:, None, None] * p)
+    level = logit(p) + (shift - 0.5 * variance)[:, :, None, None] + (variance[:, None, None] * p)
     return np.where(tables.prevalence > 10 * NEVER, expit(level), 0.0)
 
 
-def draw_liability(tables: IllnessTables, persons: Persons, seed: int, centre_id: str) -> np.ndarray:
-    """λF + √(1 − λ²)ε, float32, shape (n, D): the disease is there where it exceeds −Φ⁻¹(prevalence)."""
-    shape = (len(persons), len(tables.diseases))
-    noise = generator("illness", seed, centre_id).standard_normal(shape, dtype=np.float32)
+def draw_liability(tables: IllnessTables, persons: Persons, streams: Streams) -> np.ndarray:
+    """λF + √(1 − λ²)ε, float32, shape (n, D)."""
     loading = tables.frailty_loading.astype(np.float32)
-    return noise * np.sqrt(1 - loading**2) + persons.frailty.astype(np.float32)[:, None] * loading
+    liability = streams.sequential("illness", len(tables.diseases), "standard_normal")
+    liability *= np.sqrt(1 - loading**2)
+    liability += persons.frailty.astype(np.float32)[:, None] * loading
+    return liability
 
 
-def has_disease(liability: np.ndarray, prevalence: np.ndarray, sex_age: np.ndarray) -> np.ndarray:
-    """bool, shape (n, D). Ageing moves the threshold, so diseases begin (and some end) with the years."""
-    threshold = -ndtri(prevalence.reshape(len(prevalence), -1).T).astype(np.float32)
-    return liability > threshold[sex_age]
+def thresholds(prevalence: np.ndarray) -> np.ndarray:
+    """−Φ⁻¹(prevalence) of :func:`centre_prevalence`, float32, shape (k · 222, D): the disease is there where liability
+    exceeds it. Rows are centre × :attr:`Persons.sex_age`."""
+    k, D = prevalence.shape[:2]
+    return -ndtri(prevalence.reshape(k, D, -1).transpose(0, 2, 1)).astype(np.float32).reshape(-1, D)
 
 
 def use_probability(tables: IllnessTables, diseased: np.ndarray, sex_age: np.ndarray, frailty: np.ndarray
                     ) -> np.ndarray:
     """Probability that a group is used in a year, 1 − (1 − b)Π(1 − p): float64, shape (n, G)."""
-    n, G = len(diseased), len(tables.groups)
-    person, disease = np.nonzero(diseased)
-    count = tables.pair_count[disease]
+    (n, D), G = diseased.shape, len(tables.groups)
+    place = np.flatnonzero(diseased)
+    person = place // D
+    disease = place - person * D
+    count = tables.pair_count.take(disease)
     row = np.repeat(person, count)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    pair = np.repeat(tables.pair_start[disease], count) + within
-    log_unused = np.bincount(row * G + tables.pair_group[pair], weights=tables.log_untreated[pair, sex_age[row]],
-                             minlength=n * G).reshape(n, G)
-    unused = np.exp(log_unused)
+    pair = np.arange(len(row)) + np.repeat(tables.pair_start.take(disease) - (np.cumsum(count) - count), count)
+    ages = tables.log_untreated.shape[1]
+    unused = np.bincount(row * G + tables.pair_group.take(pair),
+                         weights=tables.log_untreated.take(pair * ages + sex_age.take(row)), minlength=n * G)
+    unused = np.exp(unused, out=unused).reshape(n, G)
     loading = tables.background_loading
-    needed = ndtri(np.maximum(tables.background, NEVER)).T[sex_age] + frailty[:, None] * loading
+    needed = ndtri(np.maximum(tables.background, NEVER)).T.take(sex_age, axis=0) + frailty[:, None] * loading
     unused[:, tables.background_group] *= 1 - ndtr(needed / np.sqrt(1 - loading**2))
-    return 1 - unused
+    return np.subtract(1, unused, out=unused)
 
 
-def shifted(probability: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Odds multiplied by exp(``shift``)."""
-    odds = np.exp(shift)
-    return probability * odds / (1 - probability + probability * odds)
+def shifted(probability: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    """Odds multiplied by ``odds``."""
+    more = probability * odds
+    return more / (1 - probability + more)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
 
 import numpy as np
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.simulation.scenario import Population, Scenario
-from lakemedelsmodell.simulation.streams import Keyed, by_name, generator
+from lakemedelsmodell.simulation.streams import Streams, by_name, generator, uniform
 
 LAST_AGE = 110
 AGES = np.arange(LAST_AGE + 1)
@@ -135,7 +136,7 @@ def _whole(expected: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Persons:
-    """The persons of one centre's block, n of them, with days counted from the window's first.
+    """The persons of a block, n of them, with days counted from the window's first.
 
     Attributes
     ----------
@@ -166,6 +167,11 @@ class Persons:
 
     def __len__(self) -> int:
         return len(self.sex)
+
+    @classmethod
+    def together(cls, parts: Sequence[Persons]) -> Persons:
+        """The persons of several centres, one centre after the other."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     @property
     def sex_age(self) -> np.ndarray:
@@ -261,33 +267,49 @@ class Listings:
 
     def centre_on(self, person: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Row of Centres where each person is listed on each day (within her own stay), int16, same shape."""
+        first, moves = self._first_and_moves
+        centre = self.centre.take(first.take(person))
+        some = np.flatnonzero(moves.take(person))
         key = self.person.astype(np.int64) << 16 | np.maximum(self.start, 0)
-        return self.centre[np.searchsorted(key, person.astype(np.int64) << 16 | day, side="right") - 1]
+        centre[some] = self.centre[np.searchsorted(key, person[some].astype(np.int64) << 16 | day[some],
+                                                   side="right") - 1]
+        return centre
+
+    @cached_property
+    def _first_and_moves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each person's first row, and whether she has more."""
+        first = np.flatnonzero(np.diff(self.person, prepend=-1))
+        return first, np.diff(first, append=len(self.person)) > 1
+
+    @property
+    def movers(self) -> np.ndarray:
+        """Persons with several rows, ascending."""
+        return np.flatnonzero(self._first_and_moves[1])
 
 
-def draw_listings(rates: Rates, seed: int, centre_id: str, home: int, persons: Persons, weight: np.ndarray,
-                  days: int) -> Listings:
-    """Listing at the home centre and up to three changes, to other centres in proportion to their size."""
-    u = Keyed("listings", seed, centre_id)
-    n = len(persons)
-    who = np.arange(n)
+def draw_listings(rates: Rates, streams: Streams, home: np.ndarray, persons: Persons, weight: np.ndarray, days: int
+                  ) -> Listings:
+    """Listing at the ``home`` centre (n,) and up to three changes, to other centres in proportion to their size."""
+    u = streams.keyed("listings")
+    who = np.arange(len(persons))
     rate = rates.move[np.minimum(persons.age, LAST_AGE)] / DAYS_A_YEAR
-    before = np.minimum((u.uniform(who, 0) * 15 * DAYS_A_YEAR).astype(np.int64), persons.age * 365)
+    before = np.minimum((u.of_all() * 15 * DAYS_A_YEAR).astype(np.int64), persons.age * 365)
     last = np.minimum(persons.leaves, days)
-    rows = [(who, np.full(n, home), np.where(persons.enters > 0, persons.enters, -before))]
-    others = np.cumsum(np.where(np.arange(len(weight)) == home, 0.0, weight))
+    rows = [(who, home, np.where(persons.enters > 0, persons.enters, -before))]
+    others = np.cumsum(np.where(np.eye(len(weight), dtype=bool), 0.0, weight), axis=1)
     at = persons.enters.astype(np.float64)
-    for change in range(3 if others[-1] > 0 else 0):
-        at = at + 30 - np.log(u.uniform(who, 2 * change + 1)) / rate[who]
-        keep = at < last[who]
+    for change in range(3):
+        at = at + 30 - np.log(uniform(u.counter(who), 2 * change + 1)) / rate[who]
+        keep = np.flatnonzero((at < last[who]) & (others[home[who], -1] > 0))
         who, at = who[keep], at[keep]
-        to = np.searchsorted(others, u.uniform(who, 2 * change + 2) * others[-1], side="right")
+        among = others[home[who]]
+        to = (among <= (uniform(u.counter(who), 2 * change + 2) * among[:, -1])[:, None]).sum(axis=1)
         rows.append((who, to, np.floor(at).astype(np.int64)))
     person, centre, start = (np.concatenate(part) for part in zip(*rows, strict=True))
-    order = np.lexsort((start, person))
+    order = np.argsort((person << 32) + start)
     person, centre, start = person[order], centre[order], start[order]
     stays = (person[1:] == person[:-1]) & (centre[1:] == centre[:-1])  # back to where one already is: no change
-    keep = np.concatenate([[True], ~stays]) if n else np.ones(0, dtype=bool)
+    keep = np.concatenate([[True], ~stays])[:len(person)]
     person, centre, start = person[keep], centre[keep], start[keep]
     end = persons.leaves[person].copy()
     next_is_same = np.flatnonzero(person[1:] == person[:-1])

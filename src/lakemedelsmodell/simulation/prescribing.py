@@ -10,11 +10,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from lakemedelsmodell import facts
+from lakemedelsmodell.simulation.illness import shifted
 from lakemedelsmodell.simulation.population import DAYS_A_YEAR, NOT_LATER, Listings, Persons
 from lakemedelsmodell.simulation.scenario import MoreDrug, Prescribing, Scenario
-from lakemedelsmodell.simulation.streams import Keyed, generator
+from lakemedelsmodell.simulation.streams import ODD, Streams, uniform
 
 DOSE_DAYS = 14
 """Days a dose-dispensed roll lasts."""
@@ -23,6 +25,7 @@ LONGEST_FILL = 90
 _FINE = 512
 _MOST_STOPS = 2.0
 _EPISODES, _REFILLS = 64, 64
+_CELLS = 32
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,20 @@ class Dynamics:
 
     def on(self, use: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Probability to be on ``group`` on a given day, from the probability to use it in a year; all shape (S,)."""
-        return use * self.on_given_use[group, np.rint(use * _FINE).astype(np.int64)]
+        return use * self.on_given_use.take(_fine(use) + group * (_FINE + 1))
 
     def most(self, use: np.ndarray, years: float) -> np.ndarray:
         """No less than the probability to be on each group on a given day plus the hazard to begin in so many
-        ``years`` at that use; shape (n, G)."""
+        ``years`` at that use or less; shape (n, G)."""
         on = np.minimum((np.arange(_FINE + 1) + 0.5) / _FINE, 1) * self.on_given_use
         with np.errstate(divide="ignore"):
             bound = on + self.stop[:, None] * years * on / np.maximum(1 - on, 0)
-        return bound.reshape(-1).take(np.rint(use * _FINE).astype(np.int64) + np.arange(len(bound)) * (_FINE + 1))
+        return np.maximum.accumulate(bound, axis=1).take(_fine(use) + np.arange(len(bound)) * (_FINE + 1))
+
+
+def _fine(use: np.ndarray) -> np.ndarray:
+    """The nearest of the points a table of use is given at."""
+    return np.rint(use * _FINE).astype(np.int64)
 
 
 def solve_dynamics(use: np.ndarray, persistence: np.ndarray, fills: np.ndarray) -> Dynamics:
@@ -214,28 +222,32 @@ class Spells:
     end: np.ndarray
 
 
-def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, seed: int, centre_id: str, days: int
-                ) -> Spells:
+def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, style: np.ndarray, home: np.ndarray,
+                streams: Streams, days: int) -> Spells:
     """Spells of use per person × group.
 
     ``now`` and ``later`` are the probabilities to use a group in a year at the ages of the first and the last day,
-    (n, G): from the one a person and group go over to the other on a day even over the window, so that on any day, on
-    average, as many are on a group as illness at that age makes them.
+    (n, G), before their odds are multiplied by the ``style`` (K, G) of the ``home`` centre (n,): from the one a person
+    and group go over to the other on a day even over the window, so that on any day, on average, as many are on a group
+    as illness at that age makes them.
     """
     G = now.shape[1]
     years = days / DAYS_A_YEAR
-    drawn = generator("use", seed, centre_id).random(now.shape, dtype=np.float32)
+    drawn = streams.sequential("use", G, "random")
     # Most never use most groups: 1 − (1 − a)e^(−b) is no more than a + b, which a table tells; the margin is rounding.
-    key = np.flatnonzero(drawn < dynamics.most(now, years) + dynamics.most(later, years) + 1e-6)
-    u, group = drawn.reshape(-1)[key].astype(np.float64), key % G
-    on, on_later = (dynamics.on(use.reshape(-1)[key], group) for use in (now, later))
+    key = np.flatnonzero(drawn < dynamics.most(shifted(np.maximum(now, later), style.take(home, axis=0)), years) + 1e-6)
+    person = key // G
+    group = key - person * G
+    u, odds = drawn.take(key).astype(np.float64), style.take(home.take(person) * G + group)
+    on, on_later = (dynamics.on(shifted(use.take(key), odds), group) for use in (now, later))
     worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
     at_most = dynamics.stop[group] * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
-    some = u < 1 - (1 - on - worse) * np.exp(-at_most)
-    key, u, on, on_later, worse, better = (a[some] for a in (key, u, on, on_later, worse, better))
-    draw = Keyed("spells", seed, centre_id)
-    stop = dynamics.stop[key % G]
-    turn = years * draw.uniform(key, 2 * _EPISODES)
+    some = np.flatnonzero(u < 1 - (1 - on - worse) * np.exp(-at_most))
+    key, person, group, u, on, on_later, worse, better = (
+        a.take(some) for a in (key, person, group, u, on, on_later, worse, better))
+    counter = streams.keyed("spells").counter(person, G, group)
+    stop = dynamics.stop.take(group)
+    turn = years * uniform(counter, 2 * _EPISODES)
     recovers = np.divide(better, on, out=np.zeros_like(on), where=on > 0)
     begins = (stop * on / (1 - on), -np.log1p(-worse / (1 - on)), stop * on_later / (1 - on_later))
     with np.errstate(divide="ignore"):  # who will certainly not need it any more stops for certain
@@ -248,13 +260,14 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, seed: in
         here = np.flatnonzero(start < years)
         if not len(here):
             break
-        key, start, under_way, turn = key[here], start[here], under_way[here], turn[here]
-        begins = begins[0][here], begins[1][here], begins[2][here]
-        ends = ends[0][here], ends[1][here], ends[2][here]
-        end = _next(start, -np.log(draw.uniform(key, 2 * episode)), turn, *ends)
+        key, counter, start, under_way, turn = (a.take(here) for a in (key, counter, start, under_way, turn))
+        begins = begins[0].take(here), begins[1].take(here), begins[2].take(here)
+        stop = ends[0].take(here)
+        ends = stop, ends[1].take(here), stop
+        end = _next(start, -np.log(uniform(counter, 2 * episode)), turn, *ends)
         found.append((key, np.full(len(key), episode),
                       np.where(under_way, -1.0, start * DAYS_A_YEAR), end * DAYS_A_YEAR))
-        start = _next(end, -np.log(draw.uniform(key, 2 * episode + 1)), turn, *begins)
+        start = _next(end, -np.log(uniform(counter, 2 * episode + 1)), turn, *begins)
         under_way = np.zeros(len(key), dtype=bool)
     return Spells(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
@@ -275,7 +288,7 @@ def _next(time: np.ndarray, exponential: np.ndarray, turn: np.ndarray, before: n
 
 @dataclass(frozen=True)
 class Fills:
-    """Dispensings of one centre's block before calibration and fees, N rows by person, then day.
+    """Dispensings of a block before calibration and fees, N rows by person, then day.
 
     Attributes
     ----------
@@ -309,7 +322,7 @@ class Fills:
         return len(self.person)
 
     def take(self, rows: np.ndarray) -> Fills:
-        return Fills(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return Fills(**{field.name: getattr(self, field.name).take(rows) for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -335,95 +348,132 @@ class PersonTraits:
     rolls_from: np.ndarray
 
 
-def own_log_intensity(drugs: DrugTables, fills: Keyed, key: np.ndarray) -> np.ndarray:
-    """ln intensity of a person on a group, ``key`` = person × G + group, beyond what she shares over her drugs; mean of
-    the intensity 1."""
-    sd = drugs.log_sd[key % len(drugs.log_sd)]
-    return sd * fills.normal(key, 1) - sd**2 / 2
+def own_log_intensity(drugs: DrugTables, counter: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """ln intensity of a person on a group, beyond what she shares over her drugs; mean of the intensity 1.
+
+    ``counter``: of the stream "fills", one per person and group."""
+    sd = drugs.log_sd.take(group)
+    return sd * ndtri(uniform(counter, 1)) - sd**2 / 2
 
 
 def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: Calendar, prices: np.ndarray,
-               spells: Spells, persons: Persons, listings: Listings,
-               traits: PersonTraits, price_style: float, volume_style: np.ndarray, floor_sek: float, seed: int,
-               centre_id: str) -> Fills:
-    """Every fill of one centre's persons, also what those who move in bought in the window where they lived before.
+               spells: Spells, persons: Persons, listings: Listings, traits: PersonTraits, home: np.ndarray,
+               price_style: np.ndarray, volume_style: np.ndarray, severity: np.ndarray, floor_sek: float,
+               streams: Streams) -> Fills:
+    """Every fill of a block's persons, also what those who move in bought in the window where they lived before.
 
-    ``price_style`` is the home centre's log-odds of a dearer code, ``volume_style`` (K,) DDD per fill where listed.
+    ``home`` (n,) is a row of ``price_style`` (K,), log-odds of a dearer code, and of ``severity`` (K, G), DDD per fill;
+    ``volume_style`` (K,) is DDD per fill where a person is listed that day.
     """
-    G = len(drugs.second_drug)
-    draw = Keyed("fills", seed, centre_id)
-    two = np.flatnonzero(draw.uniform(spells.key, 0) < drugs.second_drug[spells.key % G])
-    second = np.repeat([0, 1], [len(spells.key), len(two)])
-    key, episode, start, end = (np.concatenate([a, a[two]])
-                                for a in (spells.key, spells.episode, spells.start, spells.end))
-    rolls_from = np.where(drugs.dose_dispensed[key % G], traits.rolls_from[key // G], NOT_LATER)
+    G, J = len(drugs.second_drug), len(drugs.group)
+    draw = streams.keyed("fills")
+    person = spells.key // G
+    group = spells.key - person * G
+    counter = draw.counter(person, G, group)
+    two = np.flatnonzero(uniform(counter) < drugs.second_drug.take(group))
+    second = np.repeat([0, 1], [len(person), len(two)])
+    person, group, counter, episode, start, end = (
+        np.concatenate([a, a.take(two)]) for a in (person, group, counter, spells.episode, spells.start, spells.end))
+    rolls_from = np.where(drugs.dose_dispensed[group], traits.rolls_from[person], NOT_LATER)
     to_rolls = np.flatnonzero(rolls_from < end)
-    rolled = np.repeat([False, True], [len(key), len(to_rolls)])
+    rolls = slice(len(person), None)
     start = np.concatenate([start, np.maximum(start, rolls_from)[to_rolls]])
     end = np.concatenate([np.minimum(end, rolls_from), end[to_rolls]])
-    key, episode, second = (np.concatenate([a, a[to_rolls]]) for a in (key, episode, second))
-    person, group = key // G, key % G
+    person, group, counter, episode, second = (
+        np.concatenate([a, a.take(to_rolls)]) for a in (person, group, counter, episode, second))
+    rolled = np.zeros(len(person), dtype=bool)
+    rolled[rolls] = True
 
     # Intensity: partly more frequent fills, the rest more DDD per fill or a dearer pack of the same code.
-    log_intensity = own_log_intensity(drugs, draw, key) + traits.log_intensity[person]
-    faster = np.clip(np.exp(log_intensity), *p.rate_bounds)
-    rest = np.exp(log_intensity) / faster
-    w, variance = p.price_share_of_intensity, drugs.rest_log_sd[group] ** 2
-    level = np.exp(-w * (1 - w) / 2 * variance)
+    intensity = np.exp(own_log_intensity(drugs, counter, group) + traits.log_intensity.take(person))
+    faster = np.clip(intensity, *p.rate_bounds)
+    rest = intensity / faster
+    w = p.price_share_of_intensity
+    level = np.exp(-w * (1 - w) / 2 * drugs.rest_log_sd**2).take(group)
     dearer_pack = rest**w * level
-    dose = rest ** (1 - w) / level * traits.age_factor[person]
-    interval = DAYS_A_YEAR / (dynamics.refills[group] * faster)
+    dose = rest ** (1 - w) / level * traits.age_factor.take(person)
+    every = DAYS_A_YEAR / (dynamics.refills.take(group) * faster)
 
-    jitter = np.where(rolled, 0.0, p.refill_jitter * interval)
-    every = np.where(rolled, DOSE_DAYS, interval)
-    dose *= np.where(rolled, DOSE_DAYS / interval, 1.0)
-    same_drug = 2 * key + second
-    start = np.where(start < 0, -draw.uniform(same_drug, 3) * every, start)
-    grid = draw.uniform(person, 4) * DOSE_DAYS
-    start = np.where(rolled, grid + DOSE_DAYS * np.ceil((start - grid) / DOSE_DAYS), start)
+    jitter = p.refill_jitter * every
+    jitter[rolls] = 0
+    dose[rolls] *= DOSE_DAYS / every[rolls]
+    every[rolls] = DOSE_DAYS
+    same_drug = 2 * group + second
+    under_way = np.flatnonzero(start < 0)
+    start[under_way] = -uniform(draw.counter(person[under_way], 2 * G, same_drug[under_way]), 3) * every[under_way]
+    grid = uniform(draw.counter(person[rolls]), 4) * DOSE_DAYS
+    start[rolls] = grid + DOSE_DAYS * np.ceil((start[rolls] - grid) / DOSE_DAYS)
 
-    code = _choose_codes(drugs, price_style, group, (draw.uniform(key, 5) + 0.5 * second) % 1)
-    outside = draw.uniform(key, 6) < drugs.outside[group]
+    u = uniform(counter, 5) + 0.5 * second
+    u -= u >= 1
+    code = _choose_codes(drugs, price_style, home.take(person), group, u)
+    outside = uniform(counter, 6) < drugs.outside.take(group)
 
     count = np.maximum(np.floor((np.minimum(end, calendar.days) - start) / every).astype(np.int64) + 1, 0)
-    row = np.repeat(np.arange(len(key)), count)
-    refill = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    each = ((same_drug[row] * 2 + rolled[row]) * _EPISODES + episode[row]) * _REFILLS + refill
-    day = np.floor(start[row] + refill * every[row] + jitter[row] * (2 * draw.uniform(each, 7) - 1)).astype(np.int32)
-    who = person[row]
-    last = np.minimum(persons.leaves, calendar.days)[who]
-    keep = (day >= persons.born[who]) & (day < last)
-    row, who, day, last, each = row[keep], who[keep], day[keep], last[keep], each[keep]
-    shut = draw.uniform(each, 8) > calendar.open_share[day]
-    about_then = day + np.floor(draw.uniform(each, 9) * 7).astype(np.int32) - 3
+    row = np.repeat(np.arange(len(person)), count)
+    refill = np.arange(len(row)) - (np.cumsum(count) - count).take(row)
+    first = draw.counter(person, 4 * G * _EPISODES * _REFILLS, ((2 * same_drug + rolled) * _EPISODES + episode) * _REFILLS)
+    each = first.take(row) + refill.astype(np.uint64) * ODD
+    day = np.floor(start.take(row) + refill * every.take(row) + jitter.take(row) * (2 * uniform(each, 7) - 1)
+                   ).astype(np.int32)
+    who = person.take(row)
+    last = np.minimum(persons.leaves, calendar.days).take(who)
+    keep = np.flatnonzero((day >= persons.born.take(who)) & (day < last))
+    row, who, day, last, each = (a.take(keep) for a in (row, who, day, last, each))
+    shut = np.flatnonzero(uniform(each, 8) > calendar.open_share.take(day.astype(np.int64)))
+    due, then = who[shut], day[shut]
+    about_then = then + np.floor(uniform(each[shut], 9) * 7).astype(np.int32) - 3
     instead = calendar.next_working[np.clip(about_then, 0, calendar.days - 1)]
-    enters = persons.enters[who]
-    moved = shut & (instead >= persons.born[who]) & (instead < last) & ((instead >= enters) == (day >= enters))
-    day = np.where(moved, instead, day)
+    enters = persons.enters[due]
+    moved = (instead >= persons.born[due]) & (instead < last[shut]) & ((instead >= enters) == (then >= enters))
+    day[shut[moved]] = instead[moved]
 
-    place = who << 40 | day.astype(np.int64) << 29 | code[row] << 20  # a code is not filled twice on a day
-    order = np.argsort(place | row)
-    order = order[np.diff(place[order], prepend=-1) > 0]
-    row, who, day = row[order], who[order].astype(np.int32), day[order]
-    substance, rolled = code[row], rolled[row]
-    centre = listings.centre_on(who, np.maximum(day, persons.enters[who]))
-    ddd = drugs.ddd_per_fill[substance] * dose[row] * volume_style[centre]
-    packages = np.where(rolled, 1, np.maximum(np.rint(ddd / drugs.ddd_per_pack[substance]), 1)).astype(np.int32)
+    # By person, then day; a code is not filled twice on a day. All of it lies in the bits of one number.
+    row_bits, code_bits, day_bits = (int(top).bit_length() for top in (len(person), J, calendar.days))
+    place = ((who << day_bits | day) << code_bits | code.take(row)) << row_bits | row
+    place.sort()
+    place = place.take(np.flatnonzero(np.diff(place >> row_bits, prepend=-1)))
+    row, place = place & (1 << row_bits) - 1, place >> row_bits
+    substance, place = place & (1 << code_bits) - 1, place >> code_bits
+    day, who = place & (1 << day_bits) - 1, place >> day_bits
+
+    rolled = rolled.take(row)
+    in_rolls = np.flatnonzero(rolled)
+    centre = listings.centre_on(who, np.maximum(day, persons.enters.take(who)))
+    ddd_per_fill = drugs.ddd_per_fill * severity[:, drugs.group]
+    ddd = (ddd_per_fill.take(home.take(who) * J + substance) * dose.take(row)
+           * volume_style.take(centre.astype(np.int64)))
+    packages = np.maximum(np.rint(ddd / drugs.ddd_per_pack.take(substance)), 1).astype(np.int32)
+    packages[in_rolls] = 1
+    floor = floor_sek * packages
+    floor[in_rolls] = floor_sek * (DOSE_DAYS / LONGEST_FILL)
     return Fills(
-        person=who, day=day, substance=substance.astype(np.int16), centre=centre, outside=outside[row],
-        dose_dispensed=rolled, packages=packages, ddd=ddd,
-        price=prices[substance, calendar.month[day]] * dearer_pack[row],
-        floor=floor_sek * np.where(rolled, DOSE_DAYS / LONGEST_FILL, packages),
-    )
+        person=who.astype(np.int32), day=day.astype(np.int32), substance=substance.astype(np.int16), centre=centre,
+        outside=outside.take(row), dose_dispensed=rolled, packages=packages, ddd=ddd,
+        price=prices.take(substance * prices.shape[1] + calendar.month.take(day)) * dearer_pack.take(row), floor=floor)
 
 
-def _choose_codes(drugs: DrugTables, price_style: float, group: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Substance by the group's shares, those of dearer codes with odds × exp(``price_style``); sticky in ``u``."""
-    weight = drugs.share * np.exp(price_style * drugs.dearer)
-    before = np.cumsum(weight) - weight
-    first = np.searchsorted(drugs.group, np.arange(len(drugs.second_drug)))
-    total = np.bincount(drugs.group, weights=weight)
-    upto = drugs.group + (before + weight - before[first][drugs.group]) / total[drugs.group]
-    last = np.append(first[1:], len(weight)) - 1
-    upto[last] = drugs.group[last] + 1.0
-    return np.searchsorted(upto, group + u, side="right")
+def _choose_codes(drugs: DrugTables, price_style: np.ndarray, home: np.ndarray, group: np.ndarray, u: np.ndarray
+                  ) -> np.ndarray:
+    """Substance by the group's shares, those of dearer codes with odds × exp(``price_style`` of ``home``); sticky in
+    ``u``."""
+    J, G = len(drugs.group), len(drugs.second_drug)
+    first = np.searchsorted(drugs.group, np.arange(G))
+    last = np.append(first[1:], J) - 1
+    cells = np.arange(G * _CELLS) / _CELLS
+    upto = np.full((len(price_style), J + 1), np.inf)
+    begin = np.zeros((len(price_style), G * _CELLS), dtype=np.int64)
+    for k in np.flatnonzero(np.bincount(home)):
+        weight = drugs.share * np.exp(price_style[k] * drugs.dearer)
+        before = np.cumsum(weight) - weight
+        total = np.bincount(drugs.group, weights=weight)
+        upto[k, :J] = drugs.group + (before + weight - before[first][drugs.group]) / total[drugs.group]
+        upto[k, last] = drugs.group[last] + 1.0
+        begin[k] = np.searchsorted(upto[k], cells, side="right")
+    at, row = group + u, home * (J + 1)
+    code = begin.take((home * G + group) * _CELLS + (u * _CELLS).astype(np.int64))  # where its cell begins, or beyond
+    beyond = np.flatnonzero(upto.take(row + code) <= at)
+    while len(beyond):
+        code[beyond] += 1
+        beyond = beyond[upto.take(row[beyond] + code[beyond]) <= at[beyond]]
+    return code

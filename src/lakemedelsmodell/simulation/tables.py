@@ -34,29 +34,30 @@ def centre_tables(world: World) -> tuple[pa.Table, pa.Table]:
     return data, pa.table(truth)
 
 
-def person_ids(block: Block, person: np.ndarray) -> np.ndarray:
-    further, number = np.divmod(person.astype(np.int64), PERSONS_PER_BLOCK)
-    return (further * BLOCKS + block.home + 1) * PERSONS_PER_BLOCK + number
+def person_ids(home: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Of the persons numbered ``number`` at the centres in the rows ``home``; int64, same shape."""
+    further, number = np.divmod(number.astype(np.int64), PERSONS_PER_BLOCK)
+    return (further * BLOCKS + home + 1) * PERSONS_PER_BLOCK + number
 
 
 def data_tables(world: World, block: Block, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray
                 ) -> dict[str, pa.Table]:
     """persons, listings and dispensings of one block."""
     p, li, f = block.persons, block.listings, block.fills
-    centre_ids = pa.array(world.centres.centre_id)
+    centre_ids, ids = pa.array(world.centres.centre_id), person_ids(block.home, block.streams.number)
     first = int(p.birth_month.min())
     months = pa.array([f"{m // 12:04d}-{m % 12 + 1:02d}" for m in range(first, int(p.birth_month.max()) + 1)])
     return {
         "persons": pa.table({
-            "person_id": person_ids(block, np.arange(len(p))), "sex": _coded(p.sex, pa.array(SEXES)),
+            "person_id": ids, "sex": _coded(p.sex, pa.array(SEXES)),
             "birth_month": _coded(p.birth_month - first, months), "death_date": _dates(world, p.dies),
         }),
         "listings": pa.table({
-            "person_id": person_ids(block, li.person), "centre_id": _coded(li.centre, centre_ids),
+            "person_id": ids[li.person], "centre_id": _coded(li.centre, centre_ids),
             "start_date": _dates(world, li.start), "end_date": _dates(world, li.end),
         }),
         "dispensings": pa.table({
-            "person_id": person_ids(block, f.person), "date": _dates(world, f.day),
+            "person_id": ids[f.person], "date": _dates(world, f.day),
             "atc": pa.DictionaryArray.from_arrays(pa.array(f.substance, mask=block.uncoded), pa.array(world.drugs.atc)),
             "packages": pa.array(f.packages), "ddd": pa.array(ddd), "cost": pa.array(region / 100),
             "gross_price": pa.array(gross / 100),
@@ -73,14 +74,14 @@ def truth_tables(expected: ExpectedCost, block: Block) -> dict[str, pa.Table]:
     """
     (gross, cost), (styled_gross, styled) = expected.both(block)
     who, disease = np.nonzero(block.diseases)
-    names = pa.array(expected.world.illness.diseases)
+    names, ids = pa.array(expected.world.illness.diseases), person_ids(block.home, block.streams.number)
     return {
         "persons": pa.table({
-            "person_id": person_ids(block, np.arange(len(block.persons))), "frailty": block.persons.frailty,
+            "person_id": ids, "frailty": block.persons.frailty,
             "intensity": np.exp(block.log_intensity), "expected_gross_sek": gross, "expected_cost_sek": cost,
             "style_gross_sek": styled_gross - gross, "style_cost_sek": styled - cost,
         }),
-        "diseases": pa.table({"person_id": person_ids(block, who), "disease": _coded(disease, names)}),
+        "diseases": pa.table({"person_id": ids[who], "disease": _coded(disease, names)}),
     }
 
 

@@ -14,7 +14,6 @@ from scipy.special import gammainc
 from lakemedelsmodell.facts import FeeStaircase
 from lakemedelsmodell.simulation.illness import shifted
 from lakemedelsmodell.simulation.prescribing import own_log_intensity
-from lakemedelsmodell.simulation.streams import Keyed
 
 if TYPE_CHECKING:
     from lakemedelsmodell.simulation.world import Block, World
@@ -54,18 +53,35 @@ class ExpectedCost:
     def _fees(self) -> np.ndarray:
         return expected_fee(self.world.staircases[-1], np.exp(self._LOG_MEAN)[:, None], np.exp(self._LOG_CV))
 
-    def _per_user(self, home: int, styled: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Yearly gross cost per user of each group at mean intensity, and the share of it in the base, (G,) each."""
+    def _per_user(self, styled: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Yearly gross cost per user of each group at mean intensity, and the share of it in the base, (K, G) each."""
         world, drugs = self.world, self.world.drugs
         G = len(self.fills)
-        share, volume = drugs.share, world.severity[home]
-        if styled:
-            odds = share * np.exp(world.price_style[home] * drugs.dearer)
-            share = odds / np.bincount(drugs.group, weights=odds, minlength=G)[drugs.group]
-            volume = volume * world.volume_style[home]
-        cost = share * drugs.ddd_per_fill * self.price
-        all_drugs = np.bincount(drugs.group, weights=cost, minlength=G)
-        return self.fills * volume * all_drugs, np.bincount(drugs.group, cost * drugs.in_base, G) / all_drugs
+        found = []
+        for home, volume in enumerate(world.severity):
+            share = drugs.share
+            if styled:
+                odds = share * np.exp(world.price_style[home] * drugs.dearer)
+                share = odds / np.bincount(drugs.group, weights=odds, minlength=G)[drugs.group]
+                volume = volume * world.volume_style[home]
+            cost = share * drugs.ddd_per_fill * self.price
+            all_drugs = np.bincount(drugs.group, weights=cost, minlength=G)
+            found.append((self.fills * volume * all_drugs, np.bincount(drugs.group, cost * drugs.in_base, G) / all_drugs))
+        cost_of, in_base = zip(*found, strict=True)
+        return np.stack(cost_of), np.stack(in_base)
+
+    @cached_property
+    def _usual(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._per_user(styled=False)
+
+    @cached_property
+    def _styled(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._per_user(styled=True)
+
+    @cached_property
+    def _rare(self) -> np.ndarray:
+        """Who uses a group no more than this is rare there even by the style of any centre; shape (G,)."""
+        return RARE * (1 - 1e-9) / np.maximum(self.world.initiation_odds.max(axis=0), 1)
 
     def of(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         """Gross cost and the region's cost, SEK per half-year listed, float64, shape (n,) each, at the region's average
@@ -74,65 +90,64 @@ class ExpectedCost:
         Yearly gross cost is taken to be gamma-distributed around its mean, with the variance of who uses what; fees of
         the latest staircase are shared between base and other drugs as their gross costs are.
         """
-        use = self._use(block)
-        return self._at(block, use, *self._intensity(block, np.flatnonzero(use > RARE)), styled=False)
+        return self._expected(block, (False,))[0]
 
     def both(self, block: Block) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """:meth:`of`, and the same at the practice of the centre where a person is first listed: the difference is what
         the centre's style is expected to cost."""
-        use = self._use(block)
-        styled = shifted(use, self.world.initiation_style[block.home])
-        some = self._intensity(block, np.flatnonzero(np.maximum(use, styled) > RARE))
-        return self._at(block, use, *some, styled=False), self._at(block, styled, *some, styled=True)
+        usual, styled = self._expected(block, (False, True))
+        return usual, styled
 
-    def _use(self, block: Block) -> np.ndarray:
-        """Probability to use each group in a year, in the middle of the half-year, (n, G)."""
-        months = len(self.world.calendar.firsts)
-        return block.use + (block.use_later - block.use) * (1 - 3 / months)
-
-    def _intensity(self, block: Block, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``key`` = person × G + group, and the intensity of each."""
-        fills = Keyed("fills", self.world.seed, self.world.centres.centre_id[block.home])
-        own = own_log_intensity(self.world.drugs, fills, key)
-        return key, np.exp(own + block.log_intensity[key // block.use.shape[1]])
-
-    def _at(self, block: Block, use: np.ndarray, key: np.ndarray, intensity: np.ndarray, *, styled: bool
-            ) -> tuple[np.ndarray, np.ndarray]:
+    def _expected(self, block: Block, styles: tuple[bool, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """:meth:`of`, at the region's average practice and with the centre's own style where ``styles`` say so."""
         world, drugs, p = self.world, self.world.drugs, block.persons
-        n, G = use.shape
-        u = use.reshape(-1)[key]
-        if not (there := u > RARE).all():
-            key, intensity, u = key[there], intensity[there], u[there]
-        cost, in_base = self._per_user(block.home, styled)
-        age = np.maximum((world.first_month + len(world.calendar.firsts) - 3 - p.birth_month) // 12, 0)
-        person, group = np.divmod(key, G)
-        level = block.age_factor * world.factors[np.minimum(age // 5, 20) * 2 + p.sex]
-        each = cost[group] * intensity * level[person]
-        free = (age < 18)[person] | drugs.always_free[group] | (drugs.free_under_21[group] & (age < 21)[person])
+        n, G = block.use.shape
+        months = len(world.calendar.firsts)
+        key = np.flatnonzero(np.maximum(block.use, block.use_later) > self._rare)
+        person = key // G
+        group = key - person * G
+        place = block.home.take(person) * G + group
+        now = block.use.take(key)
+        middle = now + (block.use_later.take(key) - now) * (1 - 3 / months)  # of the half-year
+        own = own_log_intensity(drugs, block.streams.keyed("fills").counter(person, G, group), group)
+        intensity = np.exp(own + block.log_intensity.take(person))
+        age = np.maximum((world.first_month + months - 3 - p.birth_month) // 12, 0)
+        level = (block.age_factor * world.factors[np.minimum(age // 5, 20) * 2 + p.sex]).take(person)
+        charged_share = 1.0 - ((age < 18).take(person) | drugs.always_free.take(group)
+                               | (drugs.free_under_21.take(group) & (age < 21).take(person)))
+        per_fill = (1 / self.fills).take(group)
 
         def per_person(values: np.ndarray) -> np.ndarray:
             return np.bincount(person, weights=values, minlength=n)
 
-        expected, base_share = u * each, in_base[group]
-        base = per_person(expected * base_share)
-        charged_each = np.where(free, 0.0, each)
-        expected_charged = u * charged_each
-        charged = per_person(expected_charged)
-        variance = per_person(u * charged_each**2 * (1 - u + (1 / self.fills)[group]))
-        charged_base = per_person(expected_charged * base_share)
-        buyers = charged > 1
-        fee = np.zeros(n)
-        fee[buyers] = self._fee(charged[buyers], np.sqrt(variance[buyers]) / charged[buyers])
-        with np.errstate(invalid="ignore"):
-            of_base = np.where(buyers, charged_base / charged, 0.0)
-        return base / 2, (base - fee * of_base) / 2
+        found = []
+        for styled in styles:
+            cost, in_base = self._styled if styled else self._usual
+            use = shifted(middle, world.initiation_odds.take(place)) if styled else middle
+            use = use * (use > RARE)
+            each, base_share = cost.take(place) * intensity * level, in_base.take(place)
+            base = per_person(use * each * base_share)
+            each *= charged_share
+            expected = use * each
+            charged = per_person(expected)
+            variance = per_person(use * each**2 * (1 - use + per_fill))
+            charged_base = per_person(expected * base_share)
+            buyers = np.flatnonzero(charged > 1)
+            fee, of_base = np.zeros(n), np.zeros(n)
+            mean = charged[buyers]
+            fee[buyers] = self._fee(mean, np.sqrt(variance[buyers]) / mean)
+            of_base[buyers] = charged_base[buyers] / mean
+            found.append((base / 2, (base - fee * of_base) / 2))
+        return found
 
     def _fee(self, mean: np.ndarray, cv: np.ndarray) -> np.ndarray:
         """Between the four nearest points of the table."""
         i, a = _between(self._LOG_MEAN, np.log(mean))
         j, b = _between(self._LOG_CV, np.log(cv))
-        f = self._fees
-        return (1 - a) * ((1 - b) * f[i, j] + b * f[i, j + 1]) + a * ((1 - b) * f[i + 1, j] + b * f[i + 1, j + 1])
+        f, wide = self._fees, len(self._LOG_CV)
+        at = i * wide + j
+        return ((1 - a) * ((1 - b) * f.take(at) + b * f.take(at + 1))
+                + a * ((1 - b) * f.take(at + wide) + b * f.take(at + wide + 1)))
 
 
 def _between(grid: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

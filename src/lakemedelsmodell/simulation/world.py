@@ -5,10 +5,11 @@ No block depends on another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from scipy.special import ndtri
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.errors import UserError
@@ -25,7 +26,7 @@ from lakemedelsmodell.simulation.population import (
     draw_persons,
 )
 from lakemedelsmodell.simulation.scenario import Scenario
-from lakemedelsmodell.simulation.streams import Keyed, by_name
+from lakemedelsmodell.simulation.streams import Streams, by_name, uniform
 
 _REFERENCE_PERSONS = 30_000
 """Drawn once, the same for every seed, to solve stops and refills on."""
@@ -35,12 +36,14 @@ _LONGEST_EXTRA_LAG = 91
 
 @dataclass(frozen=True)
 class Block:
-    """Everything about the persons first listed at one centre.
+    """Everything about the persons first listed at one centre, or at several, one centre's after the other's.
 
     Attributes
     ----------
-    home : int
-        Row of Centres.
+    home : int64, shape (n,)
+        Row of Centres where each person is first listed.
+    streams : Streams
+        What is drawn for them.
     persons, listings
     fills : Fills, N rows
         Dispensed while in the region.
@@ -61,7 +64,8 @@ class Block:
         Fills whose ATC code is not in the data; None where all are coded.
     """
 
-    home: int
+    home: np.ndarray
+    streams: Streams
     persons: Persons
     listings: Listings
     fills: prescribing.Fills
@@ -118,6 +122,7 @@ class World:
 
         if departs.untreated_by_deprivation:
             self.initiation_style -= departs.untreated_by_deprivation * self.centres.deprivation[:, None]
+        self.initiation_odds = np.exp(self.initiation_style)
         self.severity = np.ones((len(ids), len(groups)))
         if departs.milder_where_common:
             common = np.exp(-departs.milder_where_common * illness.group_shifts(self.illness, self.shift))
@@ -143,10 +148,10 @@ class World:
         cells = np.stack([listed[listed["sex"] == s]["listed"].to_numpy(dtype=np.float64) for s in facts.SEXES], axis=1)
         cells = np.rint(cells.reshape(-1) * _REFERENCE_PERSONS / cells.sum()).astype(np.int64)
         persons = draw_persons(self.scenario, self.rates, 0, "reference", cells, self.calendar.days)
-        prevalence = illness.centre_prevalence(self.illness, np.zeros(len(self.illness.diseases)),
-                                               np.zeros(len(self.illness.diseases)))
-        liability = illness.draw_liability(self.illness, persons, 0, "reference")
-        use = illness.use_probability(self.illness, illness.has_disease(liability, prevalence, persons.sex_age),
+        usual = np.zeros((1, len(self.illness.diseases)))
+        threshold = illness.thresholds(illness.centre_prevalence(self.illness, usual, usual[0]))
+        liability = illness.draw_liability(self.illness, persons, Streams(0, ("reference",), np.array([len(persons)])))
+        use = illness.use_probability(self.illness, liability > threshold.take(persons.sex_age, axis=0),
                                       persons.sex_age, persons.frailty)
         self.dynamics = prescribing.solve_dynamics(use, self.drugs.persistence, self.drugs.fills)
         odds = self._dose_odds(persons, persons.age, use)
@@ -163,56 +168,64 @@ class World:
         odds = np.exp(p.dose_dispensed_frailty * persons.frailty + p.dose_dispensed_age * older)
         return np.where(older >= 0, odds, 0.0) * use[:, self.drugs.dose_dispensed].sum(axis=1)
 
-    def _rolls_from(self, persons: Persons, use: np.ndarray, use_later: np.ndarray, centre_id: str) -> np.ndarray:
+    def _rolls_from(self, persons: Persons, use: np.ndarray, use_later: np.ndarray, streams: Streams) -> np.ndarray:
         """Day from which each person's drugs come in rolls: more and more of an ageing cohort, as frail ones die."""
         days = self.calendar.days
         now = self.dose_level * self._dose_odds(persons, persons.age, use)
         later = self.dose_level * self._dose_odds(persons, persons.age + round(days / 365), use_later)
-        u = Keyed("dose dispensing", self.seed, centre_id).uniform(np.arange(len(persons)))
+        u = streams.keyed("dose dispensing").of_all()
         with np.errstate(divide="ignore", invalid="ignore"):
             during = np.floor(days * (u - now) / (later - now))
         birthday = 365 * (self.scenario.prescribing.dose_dispensed_min_age - persons.age)
         during = np.maximum(during, birthday)
         return np.where(u < now, 0, np.where(u < later, during, NOT_LATER)).astype(np.int64)
 
-    def block(self, home: int) -> Block:
-        """Draw the persons first listed at centre ``home`` and all their fills."""
-        seed, centre_id, days = self.seed, self.centres.centre_id[home], self.calendar.days
-        persons = draw_persons(self.scenario, self.rates, seed, centre_id, self.centres.persons[home], days)
-        listings = draw_listings(self.rates, seed, centre_id, home, persons, self.move_weight, days)
-        prevalence = illness.centre_prevalence(self.illness, self.shift[home], self.shift_variance)
-        liability = illness.draw_liability(self.illness, persons, seed, centre_id)
+    def block(self, *homes: int) -> Block:
+        """Draw the persons first listed at each of ``homes``, rows of Centres, and all their fills."""
+        ids, days, seed = tuple(self.centres.centre_id[k] for k in homes), self.calendar.days, self.seed
+        drawn = [draw_persons(self.scenario, self.rates, seed, centre_id, self.centres.persons[k], days)
+                 for k, centre_id in zip(homes, ids, strict=True)]
+        persons, count = Persons.together(drawn), np.array([len(part) for part in drawn])
+        streams, home = Streams(seed, ids, count), np.repeat(homes, count)
+        listings = draw_listings(self.rates, streams, home, persons, self.move_weight, days)
+        threshold = illness.thresholds(
+            illness.centre_prevalence(self.illness, self.shift[list(homes)], self.shift_variance))
+        liability = illness.draw_liability(self.illness, persons, streams)
+        of_centre = np.repeat(np.arange(0, len(threshold), len(threshold) // len(homes)), count)
+
+        def ill_at(sex_age: np.ndarray) -> np.ndarray:
+            """Ageing moves the threshold, so diseases begin (and some end) with the years; bool, shape (n, D)."""
+            return liability > threshold.take(of_centre + sex_age, axis=0)
+
         sex_age = persons.sex_age
         older = np.minimum(persons.age + round(days / 365), 110) + persons.sex.astype(np.int64) * 111
-        diseases = illness.has_disease(liability, prevalence, sex_age)
+        diseases = ill_at(sex_age)
         use = illness.use_probability(self.illness, diseases, sex_age, persons.frailty)
-        use_later = illness.use_probability(self.illness, illness.has_disease(liability, prevalence, older), older,
-                                            persons.frailty)
-        drugs = replace(self.drugs, ddd_per_fill=self.drugs.ddd_per_fill * self.severity[home, self.drugs.group])
-        initiation = self.initiation_style[home]
-        spells = prescribing.draw_spells(self.dynamics, illness.shifted(use, initiation),
-                                         illness.shifted(use_later, initiation), seed, centre_id, days)
+        use_later = illness.use_probability(self.illness, ill_at(older), older, persons.frailty)
+        spells = prescribing.draw_spells(self.dynamics, use, use_later, self.initiation_odds, home, streams, days)
         sd = self.scenario.prescribing.shared_intensity_sd
         traits = prescribing.PersonTraits(
-            log_intensity=sd * Keyed("shared intensity", seed, centre_id).normal(np.arange(len(persons))) - sd**2 / 2,
+            log_intensity=sd * ndtri(streams.keyed("shared intensity").of_all()) - sd**2 / 2,
             age_factor=self.age_factor[np.minimum(persons.age + 1, 110)],
-            rolls_from=self._rolls_from(persons, use, use_later, centre_id),
+            rolls_from=self._rolls_from(persons, use, use_later, streams),
         )
         bought = prescribing.draw_fills(
-            self.scenario.prescribing, drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
-            traits, self.price_style[home], self.volume_style, self.scenario.prices.floor_sek_per_pack, seed, centre_id)
+            self.scenario.prescribing, self.drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
+            traits, home, self.price_style, self.volume_style, self.severity, self.scenario.prices.floor_sek_per_pack,
+            streams)
         here = bought.day >= persons.enters[bought.person]
-        fills = bought.take(here)
+        fills = bought.take(np.flatnonzero(here))
         age = (self.first_month + self.calendar.month[bought.day] - persons.birth_month[bought.person]) // 12
         group = self.drugs.group[bought.substance]
-        course = fills.person.astype(np.int64) * len(self.illness.groups) + group[here]
+        course = fills.person.astype(np.int64), len(self.illness.groups), group[here]
         return Block(
-            home=home, persons=persons, listings=listings, fills=fills, bought=bought, here=here, diseases=diseases,
-            use=use, use_later=use_later, log_intensity=traits.log_intensity, age_factor=traits.age_factor,
+            home=home, streams=streams, persons=persons, listings=listings, fills=fills, bought=bought, here=here,
+            diseases=diseases, use=use, use_later=use_later, log_intensity=traits.log_intensity,
+            age_factor=traits.age_factor,
             cell=(np.minimum(age // 5, 20) * 2 + persons.sex[bought.person]).astype(np.uint8),
             free=(age < FREE_AGE) | self.drugs.always_free[group] | (self.drugs.free_under_21[group] & (age < 21)),
             uncoded=None if not self.scenario.departures.uncoded_share else
-            Keyed("uncoded", seed, centre_id).uniform(course) < self.uncoded_share[home],
+            uniform(streams.keyed("uncoded").counter(*course)) < self.uncoded_share[home[fills.person]],
         )
 
     def costs(self, block: Block, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -224,10 +237,9 @@ class World:
         factor = factors[block.cell]
         gross = np.rint(np.maximum(f.ddd * factor * f.price, f.floor) * 100).astype(np.int64)
         day = f.day.astype(np.int64) + self.origin
-        u = Keyed("fee phase", self.seed, self.centres.centre_id[block.home])
-        who = np.arange(len(block.persons))
-        lag = PERIOD_DAYS + np.floor(u.uniform(who, 1) * _LONGEST_EXTRA_LAG).astype(np.int64)
-        opening = opening_periods(f.person, f.day, gross, block.free, u.uniform(who), lag, self.calendar.days)
+        u = block.streams.keyed("fee phase")
+        lag = PERIOD_DAYS + np.floor(u.of_all(1) * _LONGEST_EXTRA_LAG).astype(np.int64)
+        opening = opening_periods(f.person, f.day, gross, block.free, u.of_all(), lag, self.calendar.days)
         region = region_cost(f.person, day, gross, block.free, self.staircases, opening[0] + self.origin, opening[1])
         here = block.here
         return np.rint(f.ddd[here] * factor[here] * 100) / 100, gross[here], region[here]

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.conditions import ConditionSet
-from lakemedelsmodell.data.cohort import Cohort
-from lakemedelsmodell.data.flag_kernel import CodeIndex, flags
+from lakemedelsmodell.data.cohort import Cohort, PackedFlags
+from lakemedelsmodell.data.flag_kernel import CodeIndex, flags, resolved
 from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
 from lakemedelsmodell.data.periods import Period
-from lakemedelsmodell.simulation.calibration import cells_on, listed_on
+from lakemedelsmodell.facts import N_CELLS
+from lakemedelsmodell.simulation.calibration import cells_on
 from lakemedelsmodell.simulation.tables import centre_tables
 from lakemedelsmodell.simulation.truth import ExpectedCost
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lakemedelsmodell.evaluation import Plan
     from lakemedelsmodell.simulation.world import Block, World
 
+BLOCK = 6000
+"""Persons drawn as one block at most, or else one centre's."""
 HALF_YEAR = 6
 """Months that the truth's expected costs are for."""
 
@@ -59,8 +62,8 @@ class WorldCohorts:
 
 @dataclass(frozen=True, eq=False)
 class _Stretch:
-    """One block in one period: rows sorted by person, centre and band. ``flags`` holds, per condition set, rule → bool
-    (n, C)."""
+    """One block in one period: rows sorted by person, centre and band. ``flags`` holds, per condition set, rule → bits
+    (n, ⌈C/8⌉)."""
 
     person: np.ndarray
     centre: np.ndarray
@@ -96,24 +99,27 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
     flaggers = [Flagger(world, conditions, ("dispensed", "listed")),
                 *(Flagger(world, other, ("dispensed",)) for other in others)]
 
-    def draw(home: int) -> _Part:
-        block = world.block(home)
+    def draw(homes: Sequence[int]) -> _Part:
+        block = world.block(*homes)
         ddd, gross, region = world.costs(block, world.factors)
         usual, styled = (cost / HALF_YEAR for _, cost in expected.both(block))
+        before, last = (_bought(world, block, window) for window in (plan.fit_lookback, plan.lookback))
         return _Part(len(block.persons), [
-            _stretch(world, block, region, period, [f.flags(block, ddd, lookback) for f in flaggers])
-            for period, lookback in ((plan.fit_period, plan.fit_lookback), (plan.period, plan.lookback))
-        ], usual, styled - usual, _traits(world, block, plan), (
-            _prior_cost(world, block, region, plan.fit_lookback), _prior_cost(world, block, region, plan.lookback)),
-            _by_code(world, block, plan, ddd, gross, region))
+            _stretch(world, block, region, period, [f.flags(block, ddd, bought) for f in flaggers])
+            for period, bought in ((plan.fit_period, before), (plan.period, last))
+        ], usual, styled - usual, _traits(world, block, plan, last), (
+            _prior_cost(world, block, region, plan.fit_lookback, before),
+            _prior_cost(world, block, region, plan.lookback, last)), _by_code(world, block, last, ddd, gross, region))
 
-    parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(home) for home in range(world.n_centres))
+    parts = Parallel(n_jobs=workers, backend="threading")(delayed(draw)(homes) for homes in _side_by_side(world))
     centres = centre_tables(world)[0].to_pandas()
     first = np.concatenate([[0], np.cumsum([part.persons for part in parts])[:-1]])
 
     def flags_of(i: int, f: int) -> dict[str, Any]:
-        return {"conditions": flaggers[f].conditions.names, "flags": {
-            rule: np.concatenate([part.stretches[i].flags[f][rule] for part in parts]) for rule in flaggers[f].rules}}
+        names = flaggers[f].conditions.names
+        return {"conditions": names, "flags": PackedFlags({
+            rule: np.concatenate([part.stretches[i].flags[f][rule] for part in parts]) for rule in flaggers[f].rules
+        }, len(names))}
 
     def cohort(i: int, period: Period) -> Cohort:
         stretches = [part.stretches[i] for part in parts]
@@ -144,54 +150,95 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
         codes=_code_summary(world, np.sum([part.by_code for part in parts], axis=0)))
 
 
+def _side_by_side(world: World) -> list[list[int]]:
+    """Neighbouring centres to draw as one block: so small an array that calls cost more than its numbers is avoided."""
+    blocks: list[list[int]] = []
+    persons = BLOCK
+    for home, n in enumerate(world.centres.persons[:world.n_centres].sum(axis=1)):
+        if persons + n > BLOCK:
+            blocks.append([])
+            persons = 0
+        blocks[-1].append(home)
+        persons += n
+    return blocks
+
+
+@dataclass(frozen=True, eq=False)
+class _Bought:
+    """A block's fills of one window: ``rows`` of its fills, and their person and substance, int64."""
+
+    rows: np.ndarray
+    person: np.ndarray
+    substance: np.ndarray
+
+    def keep(self, some: np.ndarray) -> _Bought:
+        """Only those where ``some`` is true."""
+        of = np.flatnonzero(some)
+        return _Bought(self.rows.take(of), self.person.take(of), self.substance.take(of))
+
+    def coded(self, block: Block) -> _Bought:
+        """Only those with a code."""
+        return self if block.uncoded is None else self.keep(~block.uncoded[self.rows])
+
+
+def _bought(world: World, block: Block, window: Period) -> _Bought:
+    origin, f = world.scenario.window.start, block.fills
+    rows = np.flatnonzero((f.day >= (window.start - origin).days) & (f.day < (window.end - origin).days))
+    return _Bought(rows, f.person.take(rows).astype(np.int64), f.substance.take(rows).astype(np.int64))
+
+
 def _stretch(world: World, block: Block, region: np.ndarray, period: Period, flags: list[dict[str, np.ndarray]]
              ) -> _Stretch:
     """Months and öre of base drugs per person, centre and band; a month and its cost go by the 1st.
 
-    ``flags``: per condition set, rule → bool, (persons, C).
+    ``flags``: per condition set, rule → bits, (persons, ⌈C/8⌉).
     """
-    start, persons, fills, M = world.scenario.window.start, block.persons, block.fills, period.n_months
+    start, p, M = world.scenario.window.start, block.persons, period.n_months
     first = (period.start.year - start.year) * 12 + period.start.month - start.month
     months = np.arange(first, first + M)
-    n = len(persons)
-    here = listed_on(persons, world.calendar, months)
-    key = cells_on(persons, world.first_month, months)
-    centre = np.full((n, M), block.home, dtype=np.int64)
-    movers = np.unique(block.listings.person[1:][block.listings.person[1:] == block.listings.person[:-1]])
-    for m, day in enumerate(world.calendar.firsts[months]):
-        there = movers[here[movers, m]]
-        centre[there, m] = block.listings.centre_on(there, np.full(len(there), day))
-    band, sex = np.divmod(key, 2)
-    key = np.where(here, (centre * 21 + band) * 2 + sex, -1)
+    firsts = world.calendar.firsts[months]
+    bought = _bought(world, block, period)
+    ore = region.take(bought.rows) * world.drugs.in_base.take(bought.substance)
 
-    month = world.calendar.month[fills.day] - first
-    rows = np.flatnonzero((month >= 0) & (month < M) & world.drugs.in_base[fills.substance])
-    ore = np.bincount(fills.person[rows].astype(np.int64) * M + month[rows], region[rows], n * M).reshape(n, M)
+    # Most persons: one centre, one band, all months.
+    cell = cells_on(p, world.first_month, months[[0, -1]])
+    steady = (p.enters <= firsts[0]) & (firsts[-1] < p.leaves) & (cell[:, 0] == cell[:, 1])
+    steady[block.listings.movers] = False
+    whole = np.flatnonzero(steady)
+    spent = np.bincount(bought.person, ore, len(p))
 
-    still = (key == key[:, :1]).all(axis=1)  # most persons: one centre, one band, all months or none
-    steady = np.flatnonzero(still & here[:, 0])
-    person, at = np.nonzero(here & ~still[:, None])
-    several, inverse = np.unique(person.astype(np.int64) << 32 | key[person, at], return_inverse=True)
-    row_person = np.concatenate([steady, several >> 32])
-    row_key = np.concatenate([key[steady, 0], several & 0xFFFFFFFF])
+    others = np.flatnonzero(~steady & (p.enters <= firsts[-1]) & (firsts[0] < p.leaves))
+    number = np.full(len(p), -1)
+    number[others] = np.arange(len(others))
+    of_others = np.flatnonzero(number.take(bought.person) >= 0)
+    month = world.calendar.month[block.fills.day[bought.rows[of_others]]] - first
+    by_month = np.bincount(number[bought.person[of_others]] * M + month, ore[of_others], len(others) * M)
+    who, at = np.nonzero((p.enters[others, None] <= firsts) & (firsts < p.leaves[others, None]))
+    person = others[who]
+    band = np.clip((world.first_month + months[at] - p.birth_month[person]) // 60, 0, 20)
+    centre = block.listings.centre_on(person, firsts[at]).astype(np.int64)
+    several, inverse = np.unique(person << 32 | (centre * 21 + band) * 2 + p.sex[person], return_inverse=True)
+
+    row_person = np.concatenate([whole, several >> 32])
+    row_key = np.concatenate([block.home[whole] * N_CELLS + cell[whole, 0], several & 0xFFFFFFFF])
     order = np.argsort(row_person, kind="stable")
     row_person, row_key = row_person[order], row_key[order]
+    row_centre = row_key // N_CELLS
     return _Stretch(
-        person=row_person, centre=(row_key // 42).astype(np.int32), cell=row_key % 42,
-        months=np.concatenate([np.full(len(steady), float(M)), np.bincount(inverse, minlength=len(several))])[order],
-        ore=np.concatenate([ore[steady].sum(axis=1), np.bincount(inverse, ore[person, at], len(several))])[order],
-        flags=[{rule: of[row_person] for rule, of in by_rule.items()} for by_rule in flags])
+        person=row_person, centre=row_centre.astype(np.int32), cell=row_key - row_centre * N_CELLS,
+        months=np.concatenate([np.full(len(whole), float(M)), np.bincount(inverse, minlength=len(several))])[order],
+        ore=np.concatenate([spent[whole], np.bincount(inverse, by_month[who * M + at], len(several))])[order],
+        flags=[{rule: of.take(row_person, axis=0) for rule, of in by_rule.items()} for by_rule in flags])
 
 
-def _by_code(world: World, block: Block, plan: Plan, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray
+def _by_code(world: World, block: Block, bought: _Bought, ddd: np.ndarray, gross: np.ndarray, region: np.ndarray
              ) -> np.ndarray:
     """Rows, packages, hundredths of a DDD, gross and region's öre by code in the look-back, int64, shape (5, J)."""
-    f, start = block.fills, world.scenario.window.start
-    rows = (f.day >= (plan.lookback.start - start).days) & (f.day < (plan.lookback.end - start).days)
-    if block.uncoded is not None:
-        rows &= ~block.uncoded
-    sums = [np.bincount(f.substance[rows], values[rows], len(world.drugs.atc))
-            for values in (np.ones(len(f.day)), f.packages, np.rint(ddd * 100), gross, region)]
+    coded = bought.coded(block)
+    rows, J = coded.rows, len(world.drugs.atc)
+    sums = [np.bincount(coded.substance, values, J)
+            for values in (None, block.fills.packages.take(rows), np.rint(ddd.take(rows) * 100), gross.take(rows),
+                           region.take(rows))]
     return np.rint(sums).astype(np.int64)
 
 
@@ -203,44 +250,38 @@ def _code_summary(world: World, sums: np.ndarray) -> pd.DataFrame:
     return found[found["rows"] > 0].sort_values("atc", ignore_index=True)
 
 
-def _traits(world: World, block: Block, plan: Plan) -> dict[str, np.ndarray]:
+def _traits(world: World, block: Block, plan: Plan, bought: _Bought) -> dict[str, np.ndarray]:
     """Groups of persons by what no model sees, bool, (persons,); ``data.flags`` defines them."""
-    n, f, li = len(block.persons), block.fills, block.listings
+    n, li = len(block.persons), block.listings
     year = plan.period.before(HISTORY_MONTHS)
     there = _listed_days(world, block, year)
     here = np.flatnonzero(there > 0)
-    lowest, highest = np.full(n, world.n_centres), np.full(n, -1)
-    np.minimum.at(lowest, li.person[here], li.centre[here])
-    np.maximum.at(highest, li.person[here], li.centre[here])
+    person, centre = li.person[here], li.centre[here]
+    moved = np.zeros(n, dtype=bool)
+    moved[person[1:][(person[1:] == person[:-1]) & (centre[1:] != centre[:-1])]] = True
 
-    bought = _bought_in(world, block, plan.lookback)
     codes, code = np.unique(np.array(world.drugs.atc), return_inverse=True)
-    coded = np.flatnonzero(bought if block.uncoded is None else bought & ~block.uncoded)
-    held = np.zeros((n, len(codes)), dtype=bool)
-    held[f.person[coded], code[f.substance[coded]]] = True
+    coded = bought.coded(block)
+    words = -(-len(codes) // 8)
+    held = np.zeros((n, words * 8), dtype=bool)
+    held.reshape(-1)[coded.person * (words * 8) + code.take(coded.substance)] = True
     dosed = np.zeros(n, dtype=bool)
-    dosed[f.person[bought & f.dose_dispensed]] = True
+    dosed[bought.person[block.fills.dose_dispensed[bought.rows]]] = True
     return {
-        f"drugs:{MANY_DRUGS}+": held.sum(axis=1) >= MANY_DRUGS, "dose_dispensed:yes": dosed,
-        "moved:yes": lowest < highest,
+        f"drugs:{MANY_DRUGS}+": np.bitwise_count(held.view(np.uint64)).sum(axis=1) >= MANY_DRUGS,
+        "dose_dispensed:yes": dosed, "moved:yes": moved,
         "history:short": np.bincount(li.person, there, n) < (year.end - year.start).days,
     }
 
 
-def _prior_cost(world: World, block: Block, region: np.ndarray, lookback: Period) -> np.ndarray:
+def _prior_cost(world: World, block: Block, region: np.ndarray, lookback: Period, bought: _Bought) -> np.ndarray:
     """SEK of base drugs in the look-back per month listed then, (persons,); nan for who was not."""
-    n, f = len(block.persons), block.fills
-    base = np.flatnonzero(_bought_in(world, block, lookback) & world.drugs.in_base[f.substance])
+    n = len(block.persons)
     days = np.bincount(block.listings.person, _listed_days(world, block, lookback), n)
+    ore = region.take(bought.rows) * world.drugs.in_base.take(bought.substance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_day = np.where(days > 0, np.bincount(f.person[base], region[base], n) / 100 / days, np.nan)
+        per_day = np.where(days > 0, np.bincount(bought.person, ore, n) / 100 / days, np.nan)
     return per_day * ((lookback.end - lookback.start).days / lookback.n_months)
-
-
-def _bought_in(world: World, block: Block, window: Period) -> np.ndarray:
-    """Which fills are of ``window``, bool, (fills,)."""
-    origin = world.scenario.window.start
-    return (block.fills.day >= (window.start - origin).days) & (block.fills.day < (window.end - origin).days)
 
 
 def _listed_days(world: World, block: Block, window: Period) -> np.ndarray:
@@ -256,15 +297,35 @@ class Flagger:
     def __init__(self, world: World, conditions: ConditionSet, rules: tuple[str, ...]):
         self.world, self.conditions, self.rules = world, conditions, rules
         self.index = CodeIndex.of(conditions, world.drugs.atc)
+        C = len(conditions.conditions)
+        counts_for = np.zeros((len(world.drugs.atc), -(-C // 64) * 64), dtype=bool)
+        row, condition = self.index.pairs(np.arange(len(counts_for)))
+        counts_for[row, condition] = True
+        self._words = np.packbits(counts_for, axis=1, bitorder="little").view("<u8").T.copy()
 
-    def flags(self, block: Block, ddd: np.ndarray, lookback: Period) -> dict[str, np.ndarray]:
-        """Rule → bool, shape (persons, reported conditions), from the fills of ``lookback``; ``ddd`` per fill."""
-        f, start = block.fills, self.world.scenario.window.start
-        counts = (f.day >= (lookback.start - start).days) & (f.day < (lookback.end - start).days)
-        counts &= self.index.count[f.substance] > 0
-        if block.uncoded is not None:
-            counts &= ~block.uncoded
-        rows = np.flatnonzero(counts)
-        return flags(self.conditions, self.index, self.rules, len(block.persons), f.person[rows], f.substance[rows],
-                     f.day[rows], self.world.calendar.month[f.day[rows]], np.rint(ddd[rows] * 1000), f.packages[rows],
-                     f.dose_dispensed[rows])
+    def flags(self, block: Block, ddd: np.ndarray, bought: _Bought) -> dict[str, np.ndarray]:
+        """Rule → bits, uint8, shape (persons, ⌈reported conditions/8⌉), from the fills of a look-back; ``ddd`` per
+        fill."""
+        coded = bought.coded(block)
+        return {rule: np.packbits(self._dispensed(block, coded) if rule == "dispensed" else
+                                  self._counted(rule, block, ddd, coded), axis=1) for rule in self.rules}
+
+    def _dispensed(self, block: Block, bought: _Bought) -> np.ndarray:
+        """Who has bought a code of each condition at all, bool, shape (persons, reported conditions)."""
+        first = np.flatnonzero(np.diff(bought.person, prepend=-1))
+        held = np.zeros((len(block.persons), len(self._words)), dtype="<u8")
+        if len(first):
+            for w, word in enumerate(self._words):
+                held[bought.person[first], w] = np.bitwise_or.reduceat(word.take(bought.substance), first)
+        C = len(self.conditions.conditions)
+        found = np.unpackbits(held.view(np.uint8), axis=1, count=C, bitorder="little").view(bool)
+        number = {c.name: i for i, c in enumerate(self.conditions.conditions)}
+        return resolved(found, self.conditions)[:, [number[name] for name in self.conditions.names]]
+
+    def _counted(self, rule: str, block: Block, ddd: np.ndarray, bought: _Bought) -> np.ndarray:
+        """By :func:`~lakemedelsmodell.data.flag_kernel.flags`, bool, shape (persons, reported conditions)."""
+        f, counts = block.fills, bought.keep(self.index.count.take(bought.substance) > 0)
+        day = f.day.take(counts.rows)
+        return flags(self.conditions, self.index, (rule,), len(block.persons), counts.person, counts.substance, day,
+                     self.world.calendar.month[day], np.rint(ddd.take(counts.rows) * 1000),
+                     f.packages.take(counts.rows), f.dose_dispensed.take(counts.rows))[rule]
