@@ -6,6 +6,7 @@ The world knows diseases, many to many with drug groups, and nothing of what a p
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
@@ -81,6 +82,7 @@ class IllnessTables:
     background_loading: np.ndarray
 
 
+@cache
 def illness_tables(more: tuple[MoreDrug, ...] = ()) -> IllnessTables:
     """Read from the facts, brought to single years of age; ``more`` drug groups and their diseases come last."""
     diseases = facts.diseases()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import date
 from functools import cache, cached_property
 
 import numpy as np
@@ -198,11 +199,12 @@ class Rates:
                    _hazard(p.leave_age, p.leave_per_1000), _hazard(p.move_age, p.move_per_1000))
 
 
-def draw_persons(scenario: Scenario, rates: Rates, seed: int, centre_id: str, cells: np.ndarray, days: int) -> Persons:
-    """Everyone who is first listed at one centre: there on the first day, born or moving in later."""
-    p = scenario.population
+def draw_persons(p: Population, start: date, days: int, rates: Rates, seed: int, centre_id: str, cells: np.ndarray
+                 ) -> Persons:
+    """Everyone who is first listed at one centre: there on the first of ``days`` from ``start``, born or moving in
+    later."""
     rng = generator("population", seed, centre_id)
-    first_month = scenario.window.start.year * 12 + scenario.window.start.month - 1
+    first_month = start.year * 12 + start.month - 1
 
     here = np.repeat(np.arange(len(cells)), cells)
     months_old = here // 2 * 60 + _months_into_band(here // 2, here % 2, rng.random(len(here)))
@@ -214,7 +216,7 @@ def draw_persons(scenario: Scenario, rates: Rates, seed: int, centre_id: str, ce
     like = np.searchsorted(np.cumsum(odds), rng.random(arriving) * odds.sum()).clip(max=max(len(here) - 1, 0))
 
     sex = np.concatenate([here % 2, rng.random(len(born)) < 0.514, here[like] % 2]).astype(np.uint8)
-    birth_days = scenario.window.start.toordinal() + born.astype(np.int64)
+    birth_days = start.toordinal() + born.astype(np.int64)
     birth_dates = (birth_days - 719163).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + 1970 * 12
     birth_month = np.concatenate([first_month - months_old, birth_dates, first_month - months_old[like]])
     n = len(sex)

@@ -175,7 +175,7 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
     share = share / per_group(share)[group]
     per_fill = (substances["ddd_per_pack_common"] * substances["packs_per_fill"]).to_numpy(dtype=np.float64)
     price = substances["price_per_ddd_sek_2025"].to_numpy(dtype=np.float64)
-    ddd_a_year = np.array([substances.loc[group == g, "ddd_per_person_year"].iloc[0] for g in range(G)])
+    ddd_a_year = substances["ddd_per_person_year"].to_numpy(dtype=np.float64)[np.searchsorted(group, np.arange(G))]
     fills = ddd_a_year / per_group(share * per_fill)
     calibrated = facts.cost_calibration().set_index("drug_group").reindex(list(groups))
     cv = calibrated["cv_intensity_assumed"].to_numpy(dtype=np.float64, copy=True)

@@ -32,6 +32,9 @@ class Section(Strict):
 
     about: Mapping[str, str]
 
+    def __hash__(self) -> int:
+        return hash(tuple(value for name, value in self if name != "about"))
+
     @model_validator(mode="after")
     def _all_explained(self) -> Section:
         parameters = set(type(self).model_fields) - {"about"}

@@ -7,7 +7,7 @@ worlds that differ in one behaviour are alike in everything else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 from zlib import crc32
 
@@ -111,4 +111,9 @@ class KeyedPersons:
 
 def by_name(purpose: str, replicate: int, names: tuple[str, ...], draw: int = 0) -> np.ndarray:
     """One standard normal per name (of a centre), shape (len(names),)."""
-    return Keyed(purpose, replicate).normal(np.array([crc32(name.encode()) for name in names]), draw)
+    return Keyed(purpose, replicate).normal(_hashes(names), draw)
+
+
+@cache
+def _hashes(names: tuple[str, ...]) -> np.ndarray:
+    return np.array([crc32(name.encode()) for name in names])

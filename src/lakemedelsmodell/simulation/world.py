@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
@@ -25,7 +26,7 @@ from lakemedelsmodell.simulation.population import (
     draw_listings,
     draw_persons,
 )
-from lakemedelsmodell.simulation.scenario import Scenario
+from lakemedelsmodell.simulation.scenario import MoreDrug, Population, Scenario, Window
 from lakemedelsmodell.simulation.streams import Streams, by_name, uniform
 
 _REFERENCE_PERSONS = 30_000
@@ -79,6 +80,23 @@ class Block:
     cell: np.ndarray
     free: np.ndarray
     uncoded: np.ndarray | None
+
+
+@lru_cache(maxsize=2)
+def _reference(population: Population, window: Window, more: tuple[MoreDrug, ...]) -> tuple[Persons, np.ndarray]:
+    """Persons of the region as a whole, and their probability to use each group in a year, (n, G): the same for every
+    seed."""
+    listed = facts.listed_population()
+    cells = np.stack([listed[listed["sex"] == s]["listed"].to_numpy(dtype=np.float64) for s in facts.SEXES], axis=1)
+    cells = np.rint(cells.reshape(-1) * _REFERENCE_PERSONS / cells.sum()).astype(np.int64)
+    persons = draw_persons(population, window.start, (window.end - window.start).days, Rates.of(population), 0,
+                           "reference", cells)
+    tables = illness.illness_tables(more)
+    usual = np.zeros((1, len(tables.diseases)))
+    threshold = illness.thresholds(illness.centre_prevalence(tables, usual, usual[0]))
+    liability = illness.draw_liability(tables, persons, Streams(0, ("reference",), np.array([len(persons)])))
+    return persons, illness.use_probability(tables, liability > threshold.take(persons.sex_age, axis=0),
+                                            persons.sex_age, persons.frailty)
 
 
 class World:
@@ -144,15 +162,8 @@ class World:
 
     def _solve(self) -> None:
         """Stops, refills and the level of dose dispensing, on persons of the region as a whole."""
-        listed = facts.listed_population()
-        cells = np.stack([listed[listed["sex"] == s]["listed"].to_numpy(dtype=np.float64) for s in facts.SEXES], axis=1)
-        cells = np.rint(cells.reshape(-1) * _REFERENCE_PERSONS / cells.sum()).astype(np.int64)
-        persons = draw_persons(self.scenario, self.rates, 0, "reference", cells, self.calendar.days)
-        usual = np.zeros((1, len(self.illness.diseases)))
-        threshold = illness.thresholds(illness.centre_prevalence(self.illness, usual, usual[0]))
-        liability = illness.draw_liability(self.illness, persons, Streams(0, ("reference",), np.array([len(persons)])))
-        use = illness.use_probability(self.illness, liability > threshold.take(persons.sex_age, axis=0),
-                                      persons.sex_age, persons.frailty)
+        scenario = self.scenario
+        persons, use = _reference(scenario.population, scenario.window, scenario.departures.more_drugs)
         self.dynamics = prescribing.solve_dynamics(use, self.drugs.persistence, self.drugs.fills)
         odds = self._dose_odds(persons, persons.age, use)
         low, high = 1e-6, 10.0
@@ -183,8 +194,8 @@ class World:
     def block(self, *homes: int) -> Block:
         """Draw the persons first listed at each of ``homes``, rows of Centres, and all their fills."""
         ids, days, seed = tuple(self.centres.centre_id[k] for k in homes), self.calendar.days, self.seed
-        drawn = [draw_persons(self.scenario, self.rates, seed, centre_id, self.centres.persons[k], days)
-                 for k, centre_id in zip(homes, ids, strict=True)]
+        drawn = [draw_persons(self.scenario.population, self.scenario.window.start, days, self.rates, seed, centre_id,
+                              self.centres.persons[k]) for k, centre_id in zip(homes, ids, strict=True)]
         persons, count = Persons.together(drawn), np.array([len(part) for part in drawn])
         streams, home = Streams(seed, ids, count), np.repeat(homes, count)
         listings = draw_listings(self.rates, streams, home, persons, self.move_weight, days)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lakemedelsmodell.evaluation import Plan
     from lakemedelsmodell.simulation.world import Block, World
 
-BLOCK = 6000
+BLOCK = 8000
 """Persons drawn as one block at most, or else one centre's."""
 HALF_YEAR = 6
 """Months that the truth's expected costs are for."""
@@ -291,12 +292,18 @@ def _listed_days(world: World, block: Block, window: Period) -> np.ndarray:
     return np.maximum(np.minimum(li.end, end) - np.maximum(li.start, start), 0)
 
 
+@lru_cache(maxsize=8)
+def _code_index(conditions: ConditionSet, atc: tuple[str, ...]) -> CodeIndex:
+    """Once per study, not per draw."""
+    return CodeIndex.of(conditions, atc)
+
+
 class Flagger:
     """Reads the flags of one condition set off a block's fills; design.md, "Exact meanings / Flags"."""
 
     def __init__(self, world: World, conditions: ConditionSet, rules: tuple[str, ...]):
         self.world, self.conditions, self.rules = world, conditions, rules
-        self.index = CodeIndex.of(conditions, world.drugs.atc)
+        self.index = _code_index(conditions, world.drugs.atc)
         C = len(conditions.conditions)
         counts_for = np.zeros((len(world.drugs.atc), -(-C // 64) * 64), dtype=bool)
         row, condition = self.index.pairs(np.arange(len(counts_for)))
