@@ -40,10 +40,10 @@ def plain_opening(rows, phase, lag):
 @given(histories())
 def test_opening_periods_are_those_of_the_history_followed_row_by_row(history):
     rows, persons = history
-    person, day, ore, free = (np.array(column) for column in (zip(*rows, strict=True) if rows else ([], [], [], [])))
+    charged = [(person, day, ore) for person, day, ore, free in rows if not free]
+    columns = (np.array(column, dtype=np.int64) for column in (zip(*charged, strict=True) if charged else ([], [], [])))
     end, carried = opening_periods(
-        person.astype(np.int32), day.astype(np.int32), ore.astype(np.int64), free.astype(bool),
-        np.array([p for p, _ in persons]), np.array([lag for _, lag in persons]), DAYS)
+        *columns, np.array([p for p, _ in persons]), np.array([lag for _, lag in persons]), DAYS)
     for who, (phase, lag) in enumerate(persons):
         assert (end[who], carried[who]) == plain_opening([r for r in rows if r[0] == who], phase, lag)
 

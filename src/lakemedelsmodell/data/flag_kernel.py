@@ -113,14 +113,17 @@ def meets_limits(conditions: ConditionSet, key: np.ndarray, milli_ddd: np.ndarra
     ``key`` is person × C + condition, ``dates`` the places of the rows that count as dates; rows lie by person, then
     day.
     """
-    size = persons * len(conditions.conditions)
+    C = len(conditions.conditions)
+    size = persons * C
 
     def limits(name: str) -> np.ndarray:
-        return np.tile(np.array([getattr(c, name) or 0 for c in conditions.conditions]), persons)
+        return np.array([getattr(c, name) or 0 for c in conditions.conditions])
 
-    least_ddd = np.ceil(np.round(limits("min_ddd") * 1000, 6))
-    enough = np.bincount(key, milli_ddd, size) >= least_ddd
-    enough &= np.bincount(key, packages, size) >= limits("min_packages")
+    def by_person(values: np.ndarray) -> np.ndarray:
+        return values.reshape(persons, C)
+
+    enough = by_person(np.bincount(key, milli_ddd, size)) >= np.ceil(np.round(limits("min_ddd") * 1000, 6))
+    enough &= by_person(np.bincount(key, packages, size)) >= limits("min_packages")
     day, key = day[dates].astype(np.int64), key[dates]
     first, last, number = (np.zeros(size, dtype=np.int64) for _ in range(3))
     first[key[::-1]], last[key] = day[::-1], day
@@ -128,7 +131,9 @@ def meets_limits(conditions: ConditionSet, key: np.ndarray, milli_ddd: np.ndarra
         number += np.bincount(np.unique(key << 16 | day) >> 16, minlength=size)
     else:
         number += 1 + (first < last)
-    return enough & (number >= limits("min_dates")) & (last - first >= limits("min_days_apart"))
+    enough &= by_person(number) >= limits("min_dates")
+    enough &= by_person(last - first) >= limits("min_days_apart")
+    return enough.reshape(-1)
 
 
 def resolved(found: np.ndarray, conditions: ConditionSet) -> np.ndarray:

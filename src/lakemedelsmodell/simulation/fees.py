@@ -63,13 +63,16 @@ def region_cost(
     paid = np.flatnonzero(~free)
     region = gross_ore.astype(np.int64)
     if len(paid):
-        region[paid] -= _patient_fees(person[paid], day[paid].astype(np.int64), region[paid], staircases,
-                                      opening_end, opening_gross_ore)
+        region[paid] -= patient_fees(person[paid], day[paid].astype(np.int64), region[paid], staircases,
+                                     opening_end, opening_gross_ore)
     return region
 
 
-def _patient_fees(person: np.ndarray, day: np.ndarray, gross: np.ndarray, staircases: Sequence[FeeStaircase],
-                  opening_end: np.ndarray | None, opening_gross: np.ndarray | None) -> np.ndarray:
+def patient_fees(person: np.ndarray, day: np.ndarray, gross: np.ndarray, staircases: Sequence[FeeStaircase],
+                 opening_end: np.ndarray | None, opening_gross: np.ndarray | None) -> np.ndarray:
+    """Öre the patient pays of each dispensing that is not free, by :func:`region_cost`; ``day`` and ``gross`` int64."""
+    if not len(person):
+        return np.zeros(0, dtype=np.int64)
     begin, began, carried = _periods(person, day, opening_end, opening_gross)
     if gross.min() < 0:
         raise ValueError("gross cost may not be negative: settle corrections against the purchase they undo")
@@ -82,8 +85,8 @@ def _patient_fees(person: np.ndarray, day: np.ndarray, gross: np.ndarray, stairc
     paid, paid_before = np.empty_like(spent), np.empty_like(carried)
     for s, staircase in enumerate(staircases):
         periods = held == s
-        rows = np.repeat(periods, length)
-        paid[rows] = staircase_fee(staircase, spent[rows])
+        rows = np.flatnonzero(np.repeat(periods, length))
+        paid[rows] = staircase_fee(staircase, spent.take(rows))
         paid_before[periods] = staircase_fee(staircase, carried[periods])
     fees = np.diff(paid, prepend=0)
     fees[begin] = paid[begin] - paid_before
@@ -96,11 +99,12 @@ def _periods(person: np.ndarray, day: np.ndarray, opening_end: np.ndarray | None
 
     Steps through everybody's first period, then everybody's second: as many rounds as the longest history has periods.
     """
-    first = np.flatnonzero(np.diff(person, prepend=person[0] - 1))
+    after = np.diff(person, prepend=person[0] - 1)
+    first = np.flatnonzero(after)
     after_last = np.append(first[1:], len(person))
     span = int(day.max()) - (origin := int(day.min())) + 1
-    order = np.repeat(np.arange(len(first)), after_last - first) * span + (day - origin)
-    if (np.diff(person) < 0).any() or (np.diff(order) < 0).any():
+    order = np.repeat(np.arange(len(first)) * span - origin, after_last - first) + day
+    if after.min() < 0 or (order[1:] < order[:-1]).any():
         raise ValueError("rows must be sorted by person, then day")
 
     began = day[first].copy()

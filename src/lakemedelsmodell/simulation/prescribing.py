@@ -125,7 +125,9 @@ class DrugTables:
         SD of ln intensity per person and group; with the part a person shares over her drugs.
     outside : float64, shape (G,)
         Probability that the prescriber is outside primary care.
-    dose_dispensed, always_free, free_under_21 : bool, shape (G,)
+    dose_dispensed : bool, shape (G,)
+    free : bool, shape (3, G)
+        Of charge to the patient, by :func:`free_class`.
     persistence, fills : float64, shape (G,)
         Per drug (fills per user and year).
     """
@@ -142,8 +144,7 @@ class DrugTables:
     rest_log_sd: np.ndarray
     outside: np.ndarray
     dose_dispensed: np.ndarray
-    always_free: np.ndarray
-    free_under_21: np.ndarray
+    free: np.ndarray
     persistence: np.ndarray
     fills: np.ndarray
 
@@ -192,6 +193,7 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
     def among(names: tuple[str, ...]) -> np.ndarray:
         return np.isin(groups, names)
 
+    always_free = among((*p.groups.always_free, *(d.drug_group for d in more if d.free)))
     return DrugTables(
         atc=tuple(substances["atc"]), group=group, share=share, dearer=~substances["recommended"].to_numpy(dtype=bool),
         ddd_per_fill=per_fill * volume[group],
@@ -201,11 +203,15 @@ def drug_tables(scenario: Scenario, groups: tuple[str, ...], substances: pd.Data
         rest_log_sd=np.hypot(log_sd, p.shared_intensity_sd),
         outside=np.where(among(p.groups.specialist), p.outside_prescriber_share_specialist, p.outside_prescriber_share),
         dose_dispensed=among(p.groups.dose_dispensed),
-        always_free=among((*p.groups.always_free, *(d.drug_group for d in more if d.free))),
-        free_under_21=among(p.groups.free_under_21),
+        free=np.stack([np.ones(G, dtype=bool), always_free | among(p.groups.free_under_21), always_free]),
         persistence=np.array([*(g.persistence_1y for g in facts.drug_groups()), *(d.persistence for d in more)]),
         fills=fills / several,
     )
+
+
+def free_class(age: np.ndarray) -> np.ndarray:
+    """Row of :attr:`DrugTables.free`: 0 for children, whose drugs are all free, 1 below 21 years, 2 above; int64."""
+    return (age >= 18).astype(np.int64) + (age >= 21)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy.special import gammainc
 
 from lakemedelsmodell.facts import FeeStaircase
 from lakemedelsmodell.simulation.illness import shifted
-from lakemedelsmodell.simulation.prescribing import own_log_intensity
+from lakemedelsmodell.simulation.prescribing import free_class, own_log_intensity
 
 if TYPE_CHECKING:
     from lakemedelsmodell.simulation.world import Block, World
@@ -113,8 +113,7 @@ class ExpectedCost:
         intensity = np.exp(own + block.log_intensity.take(person))
         age = np.maximum((world.first_month + months - 3 - p.birth_month) // 12, 0)
         level = (block.age_factor * world.factors[np.minimum(age // 5, 20) * 2 + p.sex]).take(person)
-        charged_share = 1.0 - ((age < 18).take(person) | drugs.always_free.take(group)
-                               | (drugs.free_under_21.take(group) & (age < 21).take(person)))
+        charged_share = np.where(drugs.free, 0.0, 1.0).take((free_class(age) * G).take(person) + group)
         per_fill = (1 / self.fills).take(group)
 
         def per_person(values: np.ndarray) -> np.ndarray:

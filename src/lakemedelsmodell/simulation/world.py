@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from lakemedelsmodell import facts
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.simulation import illness, prescribing, prices
-from lakemedelsmodell.simulation.fees import PERIOD_DAYS, region_cost
+from lakemedelsmodell.simulation.fees import PERIOD_DAYS, patient_fees
 from lakemedelsmodell.simulation.population import (
     NOT_LATER,
     Centres,
@@ -26,12 +26,12 @@ from lakemedelsmodell.simulation.population import (
     draw_listings,
     draw_persons,
 )
+from lakemedelsmodell.simulation.prescribing import free_class
 from lakemedelsmodell.simulation.scenario import MoreDrug, Population, Scenario, Window
 from lakemedelsmodell.simulation.streams import Streams, by_name, uniform
 
 _REFERENCE_PERSONS = 30_000
 """Drawn once, the same for every seed, to solve stops and refills on."""
-FREE_AGE = 18
 _LONGEST_EXTRA_LAG = 91
 
 
@@ -50,7 +50,7 @@ class Block:
         Dispensed while in the region.
     bought : Fills, B rows
         ``fills``, and before them what those who move in bought elsewhere: it fills their fee period, no more.
-    here : bool, shape (B,)
+    here : int64, shape (N,)
         Which of ``bought`` are ``fills``.
     diseases : bool, shape (n, D)
         On the first day.
@@ -224,19 +224,20 @@ class World:
             self.scenario.prescribing, self.drugs, self.dynamics, self.calendar, self.prices, spells, persons, listings,
             traits, home, self.price_style, self.volume_style, self.severity, self.scenario.prices.floor_sek_per_pack,
             streams)
-        here = bought.day >= persons.enters[bought.person]
-        fills = bought.take(np.flatnonzero(here))
-        age = (self.first_month + self.calendar.month[bought.day] - persons.birth_month[bought.person]) // 12
-        group = self.drugs.group[bought.substance]
-        course = fills.person.astype(np.int64), len(self.illness.groups), group[here]
+        buyer, G = bought.person.astype(np.int64), len(self.illness.groups)
+        here = np.flatnonzero(bought.day >= persons.enters.take(buyer))
+        fills = bought.take(here)
+        age = (self.first_month + self.calendar.month.take(bought.day.astype(np.int64))
+               - persons.birth_month.take(buyer)) // 12
+        group = self.drugs.group.take(bought.substance.astype(np.int64))
         return Block(
             home=home, streams=streams, persons=persons, listings=listings, fills=fills, bought=bought, here=here,
             diseases=diseases, use=use, use_later=use_later, log_intensity=traits.log_intensity,
             age_factor=traits.age_factor,
-            cell=(np.minimum(age // 5, 20) * 2 + persons.sex[bought.person]).astype(np.uint8),
-            free=(age < FREE_AGE) | self.drugs.always_free[group] | (self.drugs.free_under_21[group] & (age < 21)),
+            cell=(np.minimum(age // 5, 20) * 2 + persons.sex.take(buyer)).astype(np.uint8),
+            free=self.drugs.free.take(free_class(age) * G + group),
             uncoded=None if not self.scenario.departures.uncoded_share else
-            uniform(streams.keyed("uncoded").counter(*course)) < self.uncoded_share[home[fills.person]],
+            uniform(streams.keyed("uncoded").counter(buyer[here], G, group[here])) < self.uncoded_share[home[fills.person]],
         )
 
     def costs(self, block: Block, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -244,33 +245,35 @@ class World:
 
         Öre are int64, DDD has two decimals; all shape (N,).
         """
-        f = block.bought
-        factor = factors[block.cell]
-        gross = np.rint(np.maximum(f.ddd * factor * f.price, f.floor) * 100).astype(np.int64)
-        day = f.day.astype(np.int64) + self.origin
+        f, here = block.bought, block.here
+        amount = f.ddd * factors.take(block.cell.astype(np.int64))
+        gross = np.rint(np.maximum(amount * f.price, f.floor) * 100).astype(np.int64)
         u = block.streams.keyed("fee phase")
         lag = PERIOD_DAYS + np.floor(u.of_all(1) * _LONGEST_EXTRA_LAG).astype(np.int64)
-        opening = opening_periods(f.person, f.day, gross, block.free, u.of_all(), lag, self.calendar.days)
-        region = region_cost(f.person, day, gross, block.free, self.staircases, opening[0] + self.origin, opening[1])
-        here = block.here
-        return np.rint(f.ddd[here] * factor[here] * 100) / 100, gross[here], region[here]
+        charged = np.flatnonzero(~block.free)
+        rows = f.person.take(charged).astype(np.int64), f.day.take(charged).astype(np.int64), gross.take(charged)
+        end, spent = opening_periods(*rows, u.of_all(), lag, self.calendar.days)
+        who, day, ore = rows
+        region = gross.copy()
+        region[charged] -= patient_fees(who, day + self.origin, ore, self.staircases, end + self.origin, spent)
+        return np.rint(amount.take(here) * 100) / 100, gross.take(here), region.take(here)
 
 
-def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free: np.ndarray, phase: np.ndarray,
-                    lag: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+def opening_periods(who: np.ndarray, on: np.ndarray, gross: np.ndarray, phase: np.ndarray, lag: np.ndarray, days: int
+                    ) -> tuple[np.ndarray, np.ndarray]:
     """The fee period each person is in on day 0: its end (day, exclusive) and the gross öre already in it, both (n,).
 
     Nobody knows what was bought before the window; it is taken to be what was bought in it, ``lag`` (n,) days earlier:
     a year and some more, so that a period does not end on the very day of a purchase. On day −lag everybody is at a
     point of her cycle (a period, and the mean wait for the purchase that begins the next) given by ``phase`` (n,),
     uniform on (0, 1); from there periods run as they do later. Persons in no period on day 0 have end 0. Rows are
-    sorted by person, then day, of a window of ``days``.
+    what persons ``who`` bought ``on`` which of the window's ``days`` and were charged for, sorted by person, then day;
+    all int64.
     """
     end, carried = np.zeros(len(phase), dtype=np.int64), np.zeros(len(phase), dtype=np.int64)
-    rows = np.flatnonzero(~free)
-    if not len(rows):
+    if not len(who):
         return end, carried
-    who, on, spent_by = person[rows].astype(np.int64), day[rows].astype(np.int64), np.cumsum(gross[rows])
+    spent_by = np.cumsum(gross)
     first = np.flatnonzero(np.diff(who, prepend=-1))
     last = np.append(first[1:], len(who)) - 1
     buyer = who[first]
@@ -287,6 +290,6 @@ def opening_periods(person: np.ndarray, day: np.ndarray, gross: np.ndarray, free
         at = on[begins] + PERIOD_DAYS
         open_then = at > lag[buyer]
         end[buyer[open_then]] = (at - lag[buyer])[open_then]
-        carried[buyer[open_then]] = (spent_by[before - 1] - spent_by[begins] + gross[rows[begins]])[open_then]
+        carried[buyer[open_then]] = (spent_by[before - 1] - spent_by[begins] + gross[begins])[open_then]
         buyer, at = buyer[~open_then], at[~open_then]
     return end, carried
