@@ -123,7 +123,8 @@ def meets_limits(conditions: ConditionSet, key: np.ndarray, milli_ddd: np.ndarra
         return values.reshape(persons, C)
 
     enough = by_person(np.bincount(key, milli_ddd, size)) >= np.ceil(np.round(limits("min_ddd") * 1000, 6))
-    enough &= by_person(np.bincount(key, packages, size)) >= limits("min_packages")
+    if (least := limits("min_packages")).any() or packages.min(initial=0) < 0:
+        enough &= by_person(np.bincount(key, packages, size)) >= least
     day, key = day[dates].astype(np.int64), key[dates]
     first, last, number = (np.zeros(size, dtype=np.int64) for _ in range(3))
     first[key[::-1]], last[key] = day[::-1], day

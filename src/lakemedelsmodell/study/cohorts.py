@@ -19,6 +19,7 @@ from lakemedelsmodell.data.cohort import Cohort, PackedFlags
 from lakemedelsmodell.data.flag_kernel import CodeIndex, flags, resolved
 from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
 from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.simulation.calibration import cells_on
 from lakemedelsmodell.simulation.tables import centre_tables
@@ -122,31 +123,35 @@ def world_cohorts(world: World, plan: Plan, conditions: ConditionSet, others: Se
             rule: np.concatenate([part.stretches[i].flags[f][rule] for part in parts]) for rule in flaggers[f].rules
         }, len(names))}
 
-    def cohort(i: int, period: Period) -> Cohort:
+    def cohort(i: int) -> tuple[Cohort, list[Cohort]]:
+        """Of the half-year fitted on (0) or paid (1), and the same with the flags of ``others``."""
         stretches = [part.stretches[i] for part in parts]
         person, centre, cell, months, ore = (
             np.concatenate([getattr(s, name) for s in stretches])
             for name in ("person", "centre", "cell", "months", "ore"))
-        return Cohort(
-            centres=centres, period=period, person=person + np.repeat(first, [len(s.person) for s in stretches]),
-            centre=centre, sex=(cell % 2).astype(np.uint8), band=(cell // 2).astype(np.uint8), months=months,
-            cost=ore / 100, **flags_of(i, 0))
+        band = cell // 2
+        found = Cohort(
+            centres=centres, period=(plan.fit_period, plan.period)[i],
+            person=person + np.repeat(first, [len(s.person) for s in stretches]), centre=centre,
+            sex=(cell - 2 * band).astype(np.uint8), band=band.astype(np.uint8), months=months, cost=ore / 100,
+            **flags_of(i, 0))
+        found = replace(found, prior_cost=per_row([part.prior_cost[i] for part in parts], found))
+        if i:
+            found = replace(found, groups={name: per_row([part.groups[name] for part in parts], found)
+                                           for name in parts[0].groups})
+        return found, [replace(found, **flags_of(i, f)) for f in range(1, len(flaggers))]
 
     def per_row(per_person: list[np.ndarray], of: Cohort) -> np.ndarray:
-        return np.concatenate(per_person)[of.person]
+        return np.concatenate(per_person).take(of.person)
 
-    fitted, paid = cohort(0, plan.fit_period), cohort(1, plan.period)
+    (fitted, fitted_others), (paid, paid_others) = of_each(cohort, (0, 1))
     months = np.bincount(paid.centre, paid.months, paid.n_centres)
     style = per_row([part.style for part in parts], paid)
     with np.errstate(invalid="ignore"):
         style_per_month = np.bincount(paid.centre, style * paid.months, paid.n_centres) / months
     style_per_month = np.round(style_per_month, 9)  # no style is 0, not what rounding left
     return WorldCohorts(
-        replace(fitted, prior_cost=per_row([part.prior_cost[0] for part in parts], fitted)),
-        replace(paid, groups={name: per_row([part.groups[name] for part in parts], paid) for name in parts[0].groups},
-                prior_cost=per_row([part.prior_cost[1] for part in parts], paid)),
-        tuple((other, replace(fitted, **flags_of(0, f)), replace(paid, **flags_of(1, f)))
-              for f, other in enumerate(others, 1)),
+        fitted, paid, tuple(zip(others, fitted_others, paid_others, strict=True)),
         expected=per_row([part.usual for part in parts], paid), style=style_per_month,
         codes=_code_summary(world, np.sum([part.by_code for part in parts], axis=0)))
 

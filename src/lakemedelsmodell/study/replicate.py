@@ -16,6 +16,7 @@ from lakemedelsmodell.amounts import AmountTable, published_table
 from lakemedelsmodell.conditions import Condition, ConditionSet, condition_set
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Settings, make_plan
 from lakemedelsmodell.evaluation import plan as plans
@@ -154,9 +155,11 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
             paid = {name: settlements[name].phi * pay_per_month(payers[name], drawn.paid) for name in TAKEN_APART
                     if name in payers}
             by_need = pool.submit(_by_need, drawn, paid, alpha)
+            apart = {name: pool.submit(_taken_apart, settlements[name], drawn.paid, paid[name], alpha) for name in paid}
             comparison = compare(payers, drawn.paid, alpha, contrasts=contrasts, outside_groups=True,
                                  resamples=RESAMPLES, seed=settings.seed)
-            measures = _measures(comparison, drawn, paid, floor.result(), alpha)
+            measures = _measures(comparison, drawn, {name: part.result() for name, part in apart.items()},
+                                 floor.result(), alpha)
             by_group = _groups(pd.concat([comparison.groups, by_need.result()]))
             lap("pay and measure")
     return Replicate(scenario.name, seed, scale, measures, by_group, seconds, left_out)
@@ -177,17 +180,20 @@ def payable(payers: Mapping[str, Payer], cohort: Cohort, alpha: float
 
     Raises UserError where it is one of :data:`NEEDED`.
     """
-    settlements, left_out = {}, {}
     rules = {name: table.rule if (table := table_of(payer)) else None for name, payer in payers.items()}
-    totals = {rule: cohort.totals(rule) for rule in set(rules.values())}
-    for name, payer in payers.items():
+    of_each(cohort.totals, dict.fromkeys(rules.values()))  # once, before the threads that would each find them
+
+    def settled(name: str) -> Settlement | UserError:
         try:
-            settlements[name] = settle_rows(payer, cohort, totals[rules[name]], alpha)
+            return settle_rows(payers[name], cohort, cohort.totals(rules[name]), alpha)
         except UserError as error:
             if name in NEEDED:
                 raise
-            left_out[name] = str(error)
-    return settlements, left_out
+            return error
+
+    found = dict(zip(payers, of_each(settled, payers), strict=True))
+    return ({name: s for name, s in found.items() if isinstance(s, Settlement)},
+            {name: str(error) for name, error in found.items() if isinstance(error, UserError)})
 
 
 def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alpha: float) -> Prediction:
@@ -199,7 +205,14 @@ def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alph
     return Prediction(name, pay_per_month(replace(table, model=name), paid))
 
 
-def _measures(comparison: Comparison, drawn: WorldCohorts, paid: Mapping[str, np.ndarray], floor: NoiseFloor,
+def _taken_apart(settlement: Settlement, cohort: Cohort, per_row: np.ndarray, alpha: float) -> dict[str, float]:
+    """True spread, and the fit of the money as paid (``per_row``, SEK per listed month)."""
+    true = true_spread(settlement, cohort, per_row)
+    return {"tau2": true.tau2, "true_sd": true.true_sd,
+            "r2_paid": fit_measures(cohort.cost, per_row / alpha, cohort.months).r2}
+
+
+def _measures(comparison: Comparison, drawn: WorldCohorts, apart: Mapping[str, dict[str, float]], floor: NoiseFloor,
               alpha: float) -> dict[str, dict[str, float]]:
     settlements = comparison.settlements
     oracle, months = settlements[ORACLE], settlements[ORACLE].months
@@ -215,10 +228,8 @@ def _measures(comparison: Comparison, drawn: WorldCohorts, paid: Mapping[str, np
             "pass_through_low": truth.pass_through.ci_low, "pass_through_high": truth.pass_through.ci_high,
             "pass_through_at_need": pass_through_at_need(settlement.net_per_month, ideal, need),
             "rmse_to_ideal": truth.rmse_to_ideal}
-    for name, per_row in paid.items():
-        true = true_spread(settlements[name], drawn.paid, per_row)
-        found[name] |= {"tau2": true.tau2, "true_sd": true.true_sd,
-                        "r2_paid": fit_measures(drawn.paid.cost, per_row / alpha, drawn.paid.months).r2}
+    for name, values in apart.items():
+        found[name] |= values
     for c in comparison.contrasts:
         difference = settlements[c.model].net_per_month - settlements[c.against].net_per_month
         paired = pass_through(difference, ideal)
