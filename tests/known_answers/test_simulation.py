@@ -1,7 +1,7 @@
 """What a simulated region must be like whatever its parameters, and what the default one must be like."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 
 import numpy as np
@@ -321,6 +321,36 @@ def test_persons_of_lists_longer_than_a_hundred_thousand_have_ids_of_their_own()
     ids = [person_ids(np.full(len(numbers), home), numbers) for home in range(180)]
     assert ids[0][:2].tolist() == [100_000, 199_999]
     assert len(np.unique(ids)) == 180 * 4
+
+
+@pytest.mark.parametrize("uncoded", [0.0, 0.1])
+def test_centres_drawn_as_one_block_are_what_each_is_alone(skane, uncoded):
+    """Persons, listings, fills, costs and truth of several centres side by side, byte for byte."""
+    milder = {"uncoded_share": uncoded, "uncoded_log_odds_sd": 0.5, "milder_where_common": uncoded * 5}
+    world = simulate(skane.but(departures=milder), scale=0.03, centres=9).world
+    truth, homes = ExpectedCost(world), (2, 3, 7)
+    alone, block = [world.block(k) for k in homes], world.block(*homes)
+    first = np.cumsum([0, *(len(b.persons) for b in alone)])
+
+    def same(together, parts):
+        np.testing.assert_array_equal(together, np.concatenate(parts))
+
+    assert np.unique(block.home).tolist() == list(homes)
+    for part in ("persons", "listings", "fills", "bought"):
+        for field in fields(getattr(block, part)):
+            columns = [getattr(getattr(b, part), field.name) for b in alone]
+            if field.name == "person":
+                columns = [column + add for column, add in zip(columns, first, strict=False)]
+            same(getattr(getattr(block, part), field.name), columns)
+    for name in ("home", "diseases", "use", "use_later", "log_intensity", "age_factor", "cell", "free", "uncoded"):
+        if uncoded or name != "uncoded":
+            same(getattr(block, name), [getattr(b, name) for b in alone])
+    for together, *parts in zip(world.costs(block, world.factors), *(world.costs(b, world.factors) for b in alone),
+                                strict=True):
+        same(together, parts)
+    for style, together in enumerate(truth.both(block)):
+        for i, values in enumerate(together):
+            same(values, [truth.both(b)[style][i] for b in alone])
 
 
 def test_the_same_bytes_with_one_worker_or_two(skane, tmp_path):

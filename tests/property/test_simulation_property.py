@@ -105,7 +105,7 @@ def test_a_year_s_users_fills_and_persistence_are_those_asked_for(use, persisten
         until[starts] += rng.exponential(1 / stop, starts.sum())
         until[stops] += rng.exponential((1 - on) / (stop * on), stops.sum())
         state ^= change
-    assert filled.mean() == np.clip(filled.mean(), 0.94 * use, 1.06 * use)
+    assert abs(filled.mean() - use) < 0.06 * use + 3 * np.sqrt(use / n)  # of few users some of it is chance
     assert abs(number.sum() / filled.sum() - fills) < 0.07 * fills
     again = (filled[:, 0] & filled[:, 1]).sum() / filled[:, 0].sum()
     most_stops = stop > 1.99 * (1 - persistence) / persistence

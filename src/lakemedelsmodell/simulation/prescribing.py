@@ -249,15 +249,15 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, style: n
     worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
     at_most = dynamics.stop[group] * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
     some = np.flatnonzero(u < 1 - (1 - on - worse) * np.exp(-at_most))
-    key, person, group, u, on, on_later, worse, better = (
-        a.take(some) for a in (key, person, group, u, on, on_later, worse, better))
+    key, person, group, u, on, on_later, worse, better = _rows(some, key, person, group, u, on, on_later, worse, better)
     counter = streams.keyed("spells").counter(person, G, group)
     stop = dynamics.stop.take(group)
     turn = years * uniform(counter, 2 * _EPISODES)
     recovers = np.divide(better, on, out=np.zeros_like(on), where=on > 0)
-    begins = (stop * on / (1 - on), -np.log1p(-worse / (1 - on)), stop * on_later / (1 - on_later))
+    begins: tuple[np.ndarray, ...] = (
+        stop * on / (1 - on), -np.log1p(-worse / (1 - on)), stop * on_later / (1 - on_later))
     with np.errstate(divide="ignore"):  # who will certainly not need it any more stops for certain
-        ends = (stop, -np.log1p(-recovers), stop)
+        ends: tuple[np.ndarray, ...] = (stop, -np.log1p(-recovers), stop)
     under_way = u < on
     not_yet = np.minimum((1 - u) / (1 - on), 1)
     start = np.where(under_way, 0.0, _next(np.zeros(len(key)), -np.log(not_yet), turn, *begins))
@@ -266,16 +266,18 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, style: n
         here = np.flatnonzero(start < years)
         if not len(here):
             break
-        key, counter, start, under_way, turn = (a.take(here) for a in (key, counter, start, under_way, turn))
-        begins = begins[0].take(here), begins[1].take(here), begins[2].take(here)
-        stop = ends[0].take(here)
-        ends = stop, ends[1].take(here), stop
+        key, counter, start, under_way, turn = _rows(here, key, counter, start, under_way, turn)
+        begins, ends = _rows(here, *begins), _rows(here, *ends)
         end = _next(start, -np.log(uniform(counter, 2 * episode)), turn, *ends)
         found.append((key, np.full(len(key), episode),
                       np.where(under_way, -1.0, start * DAYS_A_YEAR), end * DAYS_A_YEAR))
         start = _next(end, -np.log(uniform(counter, 2 * episode + 1)), turn, *begins)
         under_way = np.zeros(len(key), dtype=bool)
     return Spells(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+
+def _rows(rows: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(column.take(rows) for column in columns)
 
 
 def _next(time: np.ndarray, exponential: np.ndarray, turn: np.ndarray, before: np.ndarray, at_turn: np.ndarray,
@@ -418,14 +420,15 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     count = np.maximum(np.floor((np.minimum(end, calendar.days) - start) / every).astype(np.int64) + 1, 0)
     row = np.repeat(np.arange(len(person)), count)
     refill = np.arange(len(row)) - (np.cumsum(count) - count).take(row)
-    first = draw.counter(person, 4 * G * _EPISODES * _REFILLS, ((2 * same_drug + rolled) * _EPISODES + episode) * _REFILLS)
-    each = first.take(row) + refill.astype(np.uint64) * ODD
+    spell = (2 * same_drug + rolled) * _EPISODES + episode
+    each = (draw.counter(person, 4 * G * _EPISODES * _REFILLS, spell * _REFILLS).take(row)
+            + refill.astype(np.uint64) * ODD)
     day = np.floor(start.take(row) + refill * every.take(row) + jitter.take(row) * (2 * uniform(each, 7) - 1)
                    ).astype(np.int32)
     who = person.take(row)
     last = np.minimum(persons.leaves, calendar.days).take(who)
     keep = np.flatnonzero((day >= persons.born.take(who)) & (day < last))
-    row, who, day, last, each = (a.take(keep) for a in (row, who, day, last, each))
+    row, who, day, last, each = _rows(keep, row, who, day, last, each)
     shut = np.flatnonzero(uniform(each, 8) > calendar.open_share.take(day.astype(np.int64)))
     due, then = who[shut], day[shut]
     about_then = then + np.floor(uniform(each[shut], 9) * 7).astype(np.int32) - 3

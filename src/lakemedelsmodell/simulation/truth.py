@@ -66,9 +66,10 @@ class ExpectedCost:
                 volume = volume * world.volume_style[home]
             cost = share * drugs.ddd_per_fill * self.price
             all_drugs = np.bincount(drugs.group, weights=cost, minlength=G)
-            found.append((self.fills * volume * all_drugs, np.bincount(drugs.group, cost * drugs.in_base, G) / all_drugs))
-        cost_of, in_base = zip(*found, strict=True)
-        return np.stack(cost_of), np.stack(in_base)
+            in_base = np.bincount(drugs.group, weights=cost * drugs.in_base, minlength=G) / all_drugs
+            found.append((self.fills * volume * all_drugs, in_base))
+        per_user, shares = zip(*found, strict=True)
+        return np.stack(per_user), np.stack(shares)
 
     @cached_property
     def _usual(self) -> tuple[np.ndarray, np.ndarray]:

@@ -236,8 +236,9 @@ class World:
             age_factor=traits.age_factor,
             cell=(np.minimum(age // 5, 20) * 2 + persons.sex.take(buyer)).astype(np.uint8),
             free=self.drugs.free.take(free_class(age) * G + group),
-            uncoded=None if not self.scenario.departures.uncoded_share else
-            uniform(streams.keyed("uncoded").counter(buyer[here], G, group[here])) < self.uncoded_share[home[fills.person]],
+            uncoded=None if not self.scenario.departures.uncoded_share else (
+                uniform(streams.keyed("uncoded").counter(buyer[here], G, group[here]))
+                < self.uncoded_share[home[buyer[here]]]),
         )
 
     def costs(self, block: Block, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
