@@ -163,12 +163,13 @@ def group_shifts(tables: IllnessTables, shift: np.ndarray) -> np.ndarray:
 
 
 def centre_prevalence(tables: IllnessTables, shift: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Prevalence at k centres by disease, sex and age, shape (k, D, 2, 111).
+    """Prevalence at one centre or k by disease, sex and age, shape (D, 2, 111) or (k, D, 2, 111).
 
-    ``shift`` (k, D) on the logit; ``variance`` (D,) of the shifts over centres, so that they leave the region's mean.
+    ``shift`` (D,) or (k, D) on the logit; ``variance`` (D,) of the shifts over centres, so that they leave the region's
+    mean.
     """
     p = np.maximum(tables.prevalence, NEVER)
-    level = logit(p) + (shift - 0.5 * variance)[:, :, None, None] + (variance[:, None, None] * p)
+    level = logit(p) + (shift - 0.5 * variance)[..., None, None] + (variance[:, None, None] * p)
     return np.where(tables.prevalence > 10 * NEVER, expit(level), 0.0)
 
 

@@ -309,30 +309,33 @@ class Flagger:
     def __init__(self, world: World, conditions: ConditionSet, rules: tuple[str, ...]):
         self.world, self.conditions, self.rules = world, conditions, rules
         self.index = _code_index(conditions, world.drugs.atc)
-        C = len(conditions.conditions)
-        counts_for = np.zeros((len(world.drugs.atc), -(-C // 64) * 64), dtype=bool)
+        counts_for = np.zeros((len(world.drugs.atc), -(-len(conditions.conditions) // 64) * 64), dtype=bool)
         row, condition = self.index.pairs(np.arange(len(counts_for)))
         counts_for[row, condition] = True
-        self._words = np.packbits(counts_for, axis=1, bitorder="little").view("<u8").T.copy()
+        self._words = np.packbits(counts_for, axis=1).view(np.uint64).T.copy()
+        self._plain = not any(c.requires or c.yields_to or c.marker_only for c in conditions.conditions)
 
     def flags(self, block: Block, ddd: np.ndarray, bought: _Bought) -> dict[str, np.ndarray]:
         """Rule → bits, uint8, shape (persons, ⌈reported conditions/8⌉), from the fills of a look-back; ``ddd`` per
         fill."""
         coded = bought.coded(block)
-        return {rule: np.packbits(self._dispensed(block, coded) if rule == "dispensed" else
-                                  self._counted(rule, block, ddd, coded), axis=1) for rule in self.rules}
+        return {rule: self._dispensed(block, coded) if rule == "dispensed" else
+                np.packbits(self._counted(rule, block, ddd, coded), axis=1) for rule in self.rules}
 
     def _dispensed(self, block: Block, bought: _Bought) -> np.ndarray:
-        """Who has bought a code of each condition at all, bool, shape (persons, reported conditions)."""
+        """Who has bought a code of each condition at all, as bits: the masks of a person's codes, one or the other."""
         first = np.flatnonzero(np.diff(bought.person, prepend=-1))
-        held = np.zeros((len(block.persons), len(self._words)), dtype="<u8")
+        held = np.zeros((len(block.persons), len(self._words)), dtype=np.uint64)
         if len(first):
             for w, word in enumerate(self._words):
                 held[bought.person[first], w] = np.bitwise_or.reduceat(word.take(bought.substance), first)
         C = len(self.conditions.conditions)
-        found = np.unpackbits(held.view(np.uint8), axis=1, count=C, bitorder="little").view(bool)
+        if self._plain:
+            return held.view(np.uint8)[:, :-(-C // 8)]
+        found = np.unpackbits(held.view(np.uint8), axis=1, count=C).view(bool)
         number = {c.name: i for i, c in enumerate(self.conditions.conditions)}
-        return resolved(found, self.conditions)[:, [number[name] for name in self.conditions.names]]
+        return np.packbits(
+            resolved(found, self.conditions)[:, [number[name] for name in self.conditions.names]], axis=1)
 
     def _counted(self, rule: str, block: Block, ddd: np.ndarray, bought: _Bought) -> np.ndarray:
         """By :func:`~lakemedelsmodell.data.flag_kernel.flags`, bool, shape (persons, reported conditions)."""
