@@ -3,7 +3,8 @@
     nice -n 15 python tests/mutation/mutate.py [KERNEL ...] [--every N]
 
 Prints each mutant that no test noticed, and the score. One process at a time, forked from one that has the libraries
-loaded already: a mutant costs what its tests cost, not seconds of imports. No file is changed.
+loaded already. A mutant is shown to the tests that run through its lines, the quickest first, until one of them fails.
+No file is changed.
 """
 
 from __future__ import annotations
@@ -12,18 +13,26 @@ import argparse
 import ast
 import importlib.abc
 import importlib.util
+import json
 import os
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 KNOWN, PROPERTY = "tests/known_answers/test_", "tests/property/test_"
 KERNELS: dict[str, tuple[str, list[str]]] = {  # the module, and the tests that know what it should do
-    "flags": ("data.flag_kernel", [f"{KNOWN}flags.py", f"{KNOWN}swiss_list.py", f"{PROPERTY}flags_property.py"]),
+    "flags": ("data.flags", [f"{KNOWN}flags.py", f"{KNOWN}swiss_list.py", f"{KNOWN}conditions.py",
+                             f"{PROPERTY}flags_property.py"]),
+    "flags of a study": ("data.flag_kernel", [f"{KNOWN}study.py", f"{KNOWN}manipulation.py"]),
     "estimation": ("models.least_squares", [f"{KNOWN}{name}.py" for name in ("estimation", "nonnegative", "pool")]),
     "settlement": ("settlement", [f"{KNOWN}settlement.py", f"{KNOWN}pool.py", f"{KNOWN}competitors.py",
                                   f"{PROPERTY}settlement_property.py"]),
@@ -77,21 +86,117 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(ast.fix_missing_locations(self.tree), self.file, "exec"), module.__dict__)
 
 
-def outcome(finder: Mutated | None, tests: list[str], seconds: float) -> str:
-    """``survived``, ``killed`` or ``endless``: what the tests say in a process of their own."""
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
+
+
+@dataclass
+class Seen:
+    """What the tests do without any change: the seconds each takes, and the lines of the module each runs through.
+
+    Lines run before a test's own are those of its file (fixtures are shared), lines run on import those of ``""``.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    lines: dict[str, list[int]] = field(default_factory=dict)
+
+    def through(self, node: ast.expr) -> dict[str, float]:
+        """Tests that run through an expression, and their seconds; all of them where it is run on import."""
+        its = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        found = {place for place, lines in self.lines.items() if not set(its).isdisjoint(lines)}
+        return {test: seconds for test, seconds in self.seconds.items() if found & {"", file_of(test), test}}
+
+
+class Hurried:
+    """A failing example is neither made smaller nor explained; the explaining would take our trace away."""
+
+    def pytest_configure(self):
+        from hypothesis import Phase, settings
+
+        settings.register_profile("mutation", deadline=None, phases=[Phase.explicit, Phase.generate])
+        settings.load_profile("mutation")
+
+
+class Watching(Hurried):
+    """Fills ``seen`` while the tests run."""
+
+    def __init__(self, file: Path):
+        self.file, self.now, self.seen = str(file), "", Seen()
+        self.found: dict[str, set[int]] = defaultdict(set)
+        sys.settrace(self.trace)
+        threading.settrace(self.trace)
+
+    def trace(self, frame, event, _):
+        if frame.f_code.co_filename != self.file:
+            return None
+        self.found[self.now].add(frame.f_lineno)
+        return self.trace
+
+    def pytest_runtest_logstart(self, nodeid):
+        self.now = file_of(nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item):
+        self.now = item.nodeid
+
+    def pytest_runtest_logreport(self, report):
+        self.seen.seconds[report.nodeid] = self.seen.seconds.get(report.nodeid, 0) + report.duration
+
+    def pytest_runtest_logfinish(self):
+        self.now = ""
+
+
+class Chosen(Hurried):
+    """Runs these tests only, the quickest first."""
+
+    def __init__(self, seconds: Mapping[str, float]):
+        self.seconds = seconds
+
+    def pytest_collection_modifyitems(self, items):
+        items[:] = sorted((i for i in items if i.nodeid in self.seconds), key=lambda item: self.seconds[item.nodeid])
+
+
+def ask(plugin: object, tests: Iterable[str], finder: Mutated | None = None) -> int:
+    """Pytest's answer, in this process."""
+    if finder:
+        sys.meta_path.insert(0, finder)
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore", *tests], plugins=[plugin]))
+
+
+def apart(do: Callable[[], int], seconds: int) -> int:
+    """What a child of this process returns; below 0 where it was ended, as it is after so many seconds."""
     child = os.fork()
     if not child:
-        signal.alarm(int(seconds) + 1)
+        signal.alarm(seconds)
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        if finder:
-            sys.meta_path.insert(0, finder)
-        import pytest
+        os._exit(do())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore", *tests])))
-    _, status = os.waitpid(child, 0)
-    return "endless" if os.WIFSIGNALED(status) else "killed" if os.WEXITSTATUS(status) else "survived"
+
+def watch(kernel: str, file: Path, tests: list[str]) -> Seen:
+    with tempfile.NamedTemporaryFile("w+") as told:
+        def do() -> int:
+            watching = Watching(file)
+            code = ask(watching, tests)
+            watching.seen.lines = {test: sorted(lines) for test, lines in watching.found.items()}
+            json.dump(asdict(watching.seen), told)
+            told.flush()
+            return code
+
+        if apart(do, 3600):
+            sys.exit(f"{kernel}: its tests fail without any change")
+        return Seen(**json.load(Path(told.name).open()))
+
+
+def fate(mutant: Mutated, chosen: Mapping[str, float]) -> str:
+    """``survived``, ``killed`` or ``endless``: what these tests, with their usual seconds, say of it."""
+    if not chosen:
+        return "survived"
+    files = dict.fromkeys(file_of(test) for test in chosen)
+    said = apart(lambda: ask(Chosen(chosen), files, mutant), int(10 * sum(chosen.values())) + 30)
+    return "endless" if said < 0 else "killed" if said else "survived"
 
 
 def run(kernel: str, every: int) -> None:
@@ -99,20 +204,18 @@ def run(kernel: str, every: int) -> None:
     file = PROJECT / "src" / "lakemedelsmodell" / f"{module.replace('.', '/')}.py"
     source = file.read_text(encoding="utf-8")
     begun = time.perf_counter()
-    if outcome(None, tests, 3600) != "survived":
-        sys.exit(f"{kernel}: its tests fail without any change")
-    limit = 10 * (time.perf_counter() - begun) + 30
+    seen = watch(kernel, file, tests)
     found = {"survived": 0, "killed": 0, "endless": 0}
     for number in range(0, sum(1 for _ in places(ast.parse(source))), every):
         tree = ast.parse(source)
         node, change = list(places(tree))[number]
-        before = ast.unparse(node)
+        before, chosen = ast.unparse(node), seen.through(node)
         change()
-        said = outcome(Mutated(f"lakemedelsmodell.{module}", tree, file), tests, limit)
-        found[said] += 1
-        if said == "survived":
-            print(f"{kernel}, line {node.lineno}: {before.splitlines()[0]}  →  {ast.unparse(node).splitlines()[0]}",
-                  flush=True)
+        outcome = fate(Mutated(f"lakemedelsmodell.{module}", tree, file), chosen)
+        found[outcome] += 1
+        if outcome == "survived":
+            print(f"{kernel}, line {node.lineno}: {before.splitlines()[0]}  →  {ast.unparse(node).splitlines()[0]}"
+                  f"{'' if chosen else '  (no test runs through it)'}", flush=True)
     total = sum(found.values())
     print(f"{kernel}: {total - found['survived']} of {total} mutants noticed, {found['endless']} of them by time; "
           f"{time.perf_counter() - begun:.0f} s", flush=True)
