@@ -15,8 +15,11 @@ IDENTIFYING = frozenset({"person_id"})
 """Columns whose values are never shown, only their form."""
 
 PERSONAL_NUMBER = re.compile(
-    r"(?<!\d)(\d\d)?\d\d-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+ ]?[\dA-Z]\d{3}(?!\d)")
+    r"(?<!\d)(\d\d)?\d\d-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01]) ?[-+\u2013\u2212]? ?"
+    r"[\dA-Z]\d{3}(?!\d)")
 """What could be a personnummer or samordningsnummer (its day is 60 higher), check digit or not."""
+
+SIGNED, TWELVE = re.compile(r"\d{6,8}[-+\u2013\u2212].{4}"), re.compile(r"(18|19|20)\d{10}")
 
 LONGEST_VALUE = 80
 """Signs of a value that are shown."""
@@ -30,6 +33,19 @@ def form(text: str) -> str:
 def masked(text: str) -> str:
     """The text with the form only of what could be a personal number."""
     return PERSONAL_NUMBER.sub(lambda found: form(found[0]), text)
+
+
+def names_somebody(text: str) -> bool:
+    """Whether a text holds a personal number beyond mistaking: with its sign, or of twelve digits of which the last is
+    the check digit. Other digits are sums, coordinates and codes too."""
+    return any(SIGNED.fullmatch(hit[0]) or (TWELVE.fullmatch(hit[0]) and _checked(hit[0][2:]))
+               for hit in PERSONAL_NUMBER.finditer(text) if text[hit.start() - 1:hit.start()] != ".")
+
+
+def _checked(ten: str) -> bool:
+    """Luhn's check of ten digits."""
+    doubled = (2 * int(d) for d in ten[::2])
+    return (sum(d - 9 * (d > 9) for d in doubled) + sum(map(int, ten[1::2]))) % 10 == 0
 
 
 def _cut(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lakemedelsmodell.errors import PERSONAL_NUMBER, DataError, Problem, UserError
+from lakemedelsmodell.errors import DataError, Problem, UserError, names_somebody
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 
 OF_PERSONS = ("data", "truth")
@@ -129,16 +129,10 @@ def _of_workbook(file: str, path: Path) -> Iterator[Problem]:
 
 
 def _of_text(file: str, text: str) -> Iterator[Problem]:
-    hits = [number for number, line in enumerate(text.splitlines(), 1) if "-" in line and _names_somebody(line)]
+    hits = [number for number, line in enumerate(text.splitlines(), 1) if names_somebody(line)]
     if hits:
         yield Problem(file, "has what could be a personal number", "Look at the line, and leave it out.", hits[0],
                       count=len(hits))
-
-
-def _names_somebody(line: str) -> bool:
-    """A personal number written with its sign: digits alone are sums and coordinates too."""
-    return any("-" in hit[0] and len(hit[0]) in (11, 13) and hit[0][-5] in "-+" and hit[0].count("-") == 1
-               for hit in PERSONAL_NUMBER.finditer(line))
 
 
 def _too_few(value: Any) -> bool:

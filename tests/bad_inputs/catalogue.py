@@ -190,6 +190,13 @@ CASES = (
     wrong("personnummer", everywhere(PERSONNUMMER)),
     wrong("personnummer of twelve digits", everywhere({"1": "196001051231", "2": "195501151236"})),
     wrong("samordningsnummer", everywhere({"1": "196001651238", "2": "7"})),
+    *(wrong(f"personnummer with {how}", everywhere({"1": text, "2": "x7"})) for how, text in {
+        "a plus sign": "19600105+1231", "a dash": "600105\u20131231", "blanks": "600105 - 1231",
+        "an apostrophe": "'196001051231", "its country": "SE196001051231", "decimals": "196001051231.0"}.items()),
+    wrong("person_ids rounded by a spreadsheet", everywhere({"1": "1.96001E+11", "2": "1,95501E+11"})),
+    wrong("a centre named by a personnummer", swap("centres", "Åhus", "Dr Ek 600105-1231")),
+    wrong("a centre's id is a personnummer", change("centres", lambda text: text.replace("A,", "19600105+1231,"))),
+    read("a file beside named by a personnummer", beside("persons 600105-1231.csv", "x\n")),
     wrong("a personnummer among pseudonyms", cell("dispensings", 2, "person_id", "195501151236")),
     wrong("a personnummer where a centre belongs", cell("listings", 3, "centre_id", "SE195501151236")),
     wrong(
@@ -331,8 +338,10 @@ CASES = (
     cohort("cohort: a column twice", "months,cost", "cost,cost"),
     cohort("cohort: an odd name of a flag", "flag_asthma", "flag_=cmd()"),
     cohort("cohort: a personnummer", "\n1,A", "\n196001051231,A"),
+    cohort("cohort: a centre named by a personnummer", "3,B", "3,600105-1231"),
     # Sums per centre
     totals("totals: a centre twice", "B,200", "A,200"),
+    totals("totals: a centre named by a personnummer", "B,200", "B 19600105-1231,200"),
     totals("totals: ages that do not add up", "60,40", "60,4"),
     totals("totals: more with the condition than listed", "110,30", "110,300"),
     totals("totals: negative months", "A,100", "A,-100"),

@@ -15,7 +15,7 @@ import importlib.abc
 import importlib.util
 import json
 import os
-import signal
+import resource
 import sys
 import tempfile
 import threading
@@ -164,10 +164,10 @@ def ask(plugin: object, tests: Iterable[str], finder: Mutated | None = None) -> 
 
 
 def apart(do: Callable[[], int], seconds: int) -> int:
-    """What a child of this process returns; below 0 where it was ended, as it is after so many seconds."""
+    """What a child of this process returns; below 0 where it was ended, as it is after so many seconds of work."""
     child = os.fork()
     if not child:
-        signal.alarm(seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))  # a busy machine is no endless loop
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)

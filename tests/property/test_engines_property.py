@@ -222,7 +222,7 @@ def near_personal_numbers() -> list[str]:
     """Text that is one, or almost: every century, border of month and day, sign, and right and wrong check digits."""
     found = ["", " ", "-", "1", "600105", "19600105-", "196001051231x", "1960-01-05", "6001051231000", "٣٤٠١٠٥١٢٣١"]
     for century, month, day, sign in product(["", "18", "19", "20", "21"], ["00", "01", "12", "13"], [
-            "00", "01", "31", "32", "60", "61", "91", "92", "1x"], ["", "-", "+", " ", "/"]):
+            "00", "01", "31", "32", "60", "61", "91", "92", "1x"], ["", "-", "+", "\u2013", "\u2212", " ", "/"]):
         nine = f"60{month}{day}123"
         doubled = sum(sum(divmod(2 * int(d), 10)) for d in nine[::2].replace("x", "0"))
         check = -(doubled + sum(int(d) for d in nine[1::2].replace("x", "0"))) % 10

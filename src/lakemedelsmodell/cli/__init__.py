@@ -2,14 +2,16 @@
 
 Whatever a command needs beyond typer is imported inside it, so that ``--help`` is instant. A user's
 mistake arrives as :class:`~lakemedelsmodell.errors.UserError` and leaves as one message on stderr and
-an exit code: 1, the data are bad; 2, the call is wrong.
+an exit code: 1, the data are bad; 2, the call is wrong. A fault of the program's leaves as a traceback and 3.
 """
 
+import io
 import signal
 import sys
+import traceback
 
 from lakemedelsmodell.cli.app import app
-from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.errors import UserError, masked
 
 # isort: off
 # The order of the commands in --help.
@@ -25,6 +27,7 @@ import lakemedelsmodell.cli.trust
 # isort: on
 
 
+FAULT = 3
 NOTHING_CHANGED = "What was there before is unchanged."
 
 
@@ -41,14 +44,20 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    for stream in (sys.stdout, sys.stderr):  # a file or pipe may be in an encoding without φ, − or å
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except BaseException as error:  # what is said of an interruption depends on the library it struck
         if asked and not (isinstance(error, SystemExit) and not error.code):
             print(f"stopped. {NOTHING_CHANGED}", file=sys.stderr)
             sys.exit(128 + asked[0])
-        if (said := _said(error)) is None:
+        if isinstance(error, SystemExit):
             raise
+        if (said := _said(error)) is None:  # a fault of the program's, which libraries tell with the value they met
+            print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+            sys.exit(FAULT)
         print(f"error: {said}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, UserError) else UserError.exit_code)
 

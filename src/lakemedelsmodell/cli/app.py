@@ -12,7 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="How a region shares out its drug money between primary-care centres, and how far apart they end up.",
-    epilog="Exit codes: 0 it went well, 1 the data are bad, 2 the call is wrong.",
+    epilog="Exit codes: 0 it went well, 1 the data are bad, 2 the call is wrong, 3 a fault of the program.",
 )
 
 

@@ -102,6 +102,6 @@ def sql(
 
 
 def first_of(month: str) -> date:
-    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month) and int(month[:4]):
+    if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month, re.ASCII) and 1900 < int(month[:4]) < 2200:
         return date.fromisoformat(f"{month}-01")
     raise UserError(f"--month {month} is not a month. Write it as 2027-01.")

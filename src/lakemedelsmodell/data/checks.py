@@ -40,7 +40,7 @@ from lakemedelsmodell.data.columns import (
     remedy,
     without_number,
 )
-from lakemedelsmodell.errors import SHOWN, DataError, Problem
+from lakemedelsmodell.errors import SHOWN, DataError, Problem, masked
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -152,6 +152,7 @@ SORTED_AT_ONCE = 1 << 25
 """Hashes of rows; a region has fewer dispensings in two years, a country does not."""
 
 PERSONAL_NUMBER = ("({0}[0-9]{{2}}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01]){1})")
+SIGN = "[-+\u2013\u2212]"
 CENTURY = "(18|19|20)?"
 PERSONAL_SHARE = 0.2
 """Of person_ids of one length, the share with the form of personal numbers above which they are taken for such. Ids
@@ -159,11 +160,15 @@ that happen to begin like a date have the right check digit one time in ten; tho
 in 5 % of cases."""
 NAMES_SOMEBODY = ("is a personnummer or samordningsnummer",
                   "Replace it by a pseudonym in every table before the data are handed on.")
+CENTRE_NAMES_SOMEBODY = ("holds what could be a personnummer", "Give the centre a name and an id that name no person.")
+ROUNDED = Check("regexp_full_match(person_id, '[0-9][.,][0-9]+[eE][+]?[0-9]+')", "is a number that a spreadsheet has "
+                "rounded, and so of several persons", "Format the column as text there, and save it anew.", "person_id",
+                "person_id")
 
 
 def is_personal_number(x: str) -> str:
     """SQL: a date, separator and four signs, or ten or twelve digits with a date and the right check digit."""
-    with_sign = PERSONAL_NUMBER.format(CENTURY, "[-+ ][0-9A-Z][0-9]{3}")
+    with_sign = PERSONAL_NUMBER.format(CENTURY, "[-+ \u2013\u2212][0-9A-Z][0-9]{3}")
     digits = PERSONAL_NUMBER.format(CENTURY, "[0-9]{4}")
     last = f"right({x}, 10)"
     doubled = " + ".join(f"CASE WHEN {d} > 4 THEN 2 * {d} - 9 ELSE 2 * {d} END"
@@ -218,7 +223,7 @@ class Border:
             self.progress(what)
 
     def note(self, file: str, *sentences: str) -> None:
-        self.found += [f"{file}: {sentence}" for sentence in sentences]
+        self.found += [masked(f"{file}: {sentence}") for sentence in sentences]
 
     def count(self, kind: str, n: int) -> None:
         if n:
@@ -461,6 +466,12 @@ class Border:
         filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
         checks = [Check(f"{name} IS NULL AND unread_{name} IS NULL", "the value is missing", "Fill it in.", name)
                   for name in filled]
+        if self.person == "VARCHAR" and "person_id" in has:
+            checks.append(ROUNDED)
+        if table in ("centres", "cohort", "totals"):
+            named = PERSONAL_NUMBER.format(CENTURY, f"{SIGN}[0-9A-Z][0-9]{{3}}")
+            checks += [Check(f"regexp_matches({column}, '(^|[^0-9]){named}($|[^0-9])')", *CENTRE_NAMES_SOMEBODY, column,
+                             column) for column in ("centre_id", "name") if column in has]
         self.check(table, checks + self.impossible(table), noticed=NOTICED.get(table, {}))
         if "person_id" in has:
             self._refuse_personal_numbers(table)
@@ -471,13 +482,16 @@ class Border:
 
     def _refuse_personal_numbers(self, table: str) -> None:
         """A personnummer or samordningsnummer where a pseudonym belongs."""
-        long = "person_id >= 1000000000" if self.person == "BIGINT" else "length(person_id) BETWEEN 10 AND 13"
+        long = "person_id >= 1000000000" if self.person == "BIGINT" else "length(person_id) BETWEEN 10 AND 17"
+        bare = "person_id::VARCHAR"
+        if self.person != "BIGINT":  # what programs put around a number: an apostrophe, SE, blanks, a float's .0
+            bare = f"regexp_replace(regexp_replace(person_id, '^(''|SE)|[.]0$', '', 'g'), ' ({SIGN}) ', '\\1')"
         found = self.sql(
-            f"SELECT length(x), avg({is_personal_number('x')}::INTEGER) "
-            f"FROM (SELECT DISTINCT person_id::VARCHAR AS x FROM {table}_read WHERE {long}) GROUP BY 1")
+            f"SELECT length(x), avg({is_personal_number('x')}::INTEGER) FROM (SELECT {bare} AS x "
+            f"FROM (SELECT DISTINCT person_id FROM {table}_read WHERE {long})) GROUP BY 1")
         if any(share > PERSONAL_SHARE for _, share in found):
-            self.check(table, [Check(is_personal_number("person_id::VARCHAR"), *NAMES_SOMEBODY, "person_id",
-                                     "person_id")])
+            self.check(table, [Check(is_personal_number("bare"), *NAMES_SOMEBODY, "person_id", "person_id")],
+                       f"(SELECT *, {bare} AS bare FROM {table}_placed)")
 
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""

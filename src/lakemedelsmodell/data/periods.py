@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -44,14 +45,15 @@ class Period:
     @classmethod
     def parse(cls, text: str) -> Period:
         """``2026-01..2026-02`` (both months included), ``2026H1`` or ``2026``."""
-        if m := re.fullmatch(r"(\d{4})-(\d\d)\.\.(\d{4})-(\d\d)", text.strip()):
-            y0, m0, y1, m1 = map(int, m.groups())
-            if 1 <= m0 <= 12 and 1 <= m1 <= 12 and (y0, m0) <= (y1, m1):
-                return cls(date(y0, m0, 1), add_months(date(y1, m1, 1), 1))
-        elif m := re.fullmatch(r"(\d{4})[Hh]([12])", text.strip()):
-            return cls.half_year(int(m[1]), int(m[2]))
-        elif m := re.fullmatch(r"\d{4}", text.strip()):
-            return cls.calendar_year(int(text))
+        with suppress(ValueError):  # years that no date has
+            if m := re.fullmatch(r"(\d{4})-(\d\d)\.\.(\d{4})-(\d\d)", text.strip()):
+                y0, m0, y1, m1 = map(int, m.groups())
+                if 1 <= m0 <= 12 and 1 <= m1 <= 12 and (y0, m0) <= (y1, m1):
+                    return cls(date(y0, m0, 1), add_months(date(y1, m1, 1), 1))
+            elif m := re.fullmatch(r"(\d{4})[Hh]([12])", text.strip()):
+                return cls.half_year(int(m[1]), int(m[2]))
+            elif m := re.fullmatch(r"\d{4}", text.strip()):
+                return cls.calendar_year(int(text))
         raise UserError(f"{text!r} is not a period. Write it as 2026-01..2026-06 (both months included) or 2026H1.")
 
     @property

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lakemedelsmodell.data.checks import NAMES_SOMEBODY, PERSONAL_SHARE, Border, Check, Content, Source
+from lakemedelsmodell.data.checks import (
+    CENTRE_NAMES_SOMEBODY,
+    NAMES_SOMEBODY,
+    PERSONAL_SHARE,
+    Border,
+    Check,
+    Content,
+    Source,
+)
 from lakemedelsmodell.data.columns import EXPECTED, TABLES, Column, Kind, as_text, parsed, plain
 from lakemedelsmodell.data.engines import (
     TYPES,
@@ -31,7 +39,7 @@ from lakemedelsmodell.data.engines import (
 from lakemedelsmodell.data.files import OPTIONAL, own_names
 from lakemedelsmodell.data.source_names import SourceNames
 from lakemedelsmodell.data.tables import HalfYear, new_border
-from lakemedelsmodell.errors import Problem
+from lakemedelsmodell.errors import Problem, names_somebody
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -138,6 +146,10 @@ class _Reader:
             self.check_keys()
         border.raise_problems()
         centres = _frame(self.tables["centres"]).sort_values("centre_id", ignore_index=True)
+        for column in ("centre_id", "name"):
+            for value in filter(names_somebody, centres[column].dropna()):
+                self.problem("centres", *CENTRE_NAMES_SOMEBODY, column, value, 1)
+        border.raise_problems()
         self.hand_over()
         content = self.content()
         border.say("counting what is odd")
@@ -438,7 +450,8 @@ def is_personal_number(x: Value) -> Any:
     luhn = sum((2 * d - (d > 4).ifelse(9, 0) for d in digit[:10:2]), sum(digit[1:10:2]))
     whole = _whole_number(x) & n.isin([10, 12]) & (luhn % 10 == 0)
     first = ibis.literal("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ").find(short.substr(7, 1))
-    signed = n.isin([11, 13]) & short.substr(6, 1).isin(["-", "+", " "]) & (first >= 0) & (digit[8] >= 0) & (
+    sign = short.substr(6, 1).isin(["-", "+", " ", "\u2013", "\u2212"])
+    signed = n.isin([11, 13]) & sign & (first >= 0) & (digit[8] >= 0) & (
         digit[9] >= 0) & (digit[10] >= 0)
     return dated & (whole | signed)
 
