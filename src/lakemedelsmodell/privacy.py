@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lakemedelsmodell.errors import DataError, Problem, UserError, names_somebody
+from lakemedelsmodell.folders import MANIFEST, file_hashes, is_run_folder
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 
 OF_PERSONS = ("data", "truth")
@@ -19,31 +21,32 @@ COUNTS = frozenset({"persons", "users"})
 OF_AUDIT = "observed"
 """What audit.csv calls its counts of persons."""
 TABLES = frozenset({".csv", ".txt", ".tsv"})
-UNREADABLE = frozenset({".duckdb", ".db", ".ddb", ".pkl", ".pickle", ".feather", ".arrow"})
-AS_TEXT = frozenset({".html", ".svg", ".md", ".log", ".toml"})
 
 
 def check_anonymity(folder: Path) -> list[Problem]:
     """Everything in a folder that speaks against handing it on; empty where nothing was found.
 
     Looks at rows of persons (by folder and by column, Parquet and workbooks included), at counts of one to four
-    persons in tables and JSON, and in every text for what could be a personal number. It knows what this package
+    persons in tables and JSON, and in every text and name for what could be a personal number. What it cannot look
+    into speaks against, unless the manifest beside it tells that this package wrote it. It knows what this package
     writes; of files of other origin it cannot say that they are safe.
 
     Raises UserError where there is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.")
-    return [problem for path in sorted(p for p in folder.rglob("*") if p.is_file())
+    return [problem for path in sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
             for problem in _of_file(path, path.relative_to(folder))]
 
 
 def _of_file(path: Path, name: Path) -> Iterator[Problem]:
     file, suffix = name.as_posix(), path.suffix.lower()
-    if name.parts[0] in OF_PERSONS and len(name.parts) > 1:
+    if names_somebody(file):
+        yield Problem(file, "its name holds what could be a personal number", "Rename it.")
+    if path.is_symlink() or not path.is_file():
+        yield Problem(file, "is no file of its own, but a link or a device", "Leave it out.")
+    elif name.parts[0] in OF_PERSONS and len(name.parts) > 1:
         yield Problem(file, f"{name.parts[0]}/ holds rows of persons", "Leave the folder out.")
-    elif suffix in UNREADABLE:
-        yield Problem(file, "may hold rows of persons and cannot be looked into", "Leave the file out.")
     elif suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -59,8 +62,32 @@ def _of_file(path: Path, name: Path) -> Iterator[Problem]:
         yield from _of_json(file, path)
     elif suffix == ".xlsx":
         yield from _of_workbook(file, path)
-    elif suffix in AS_TEXT:
-        yield from _of_text(file, path.read_text(encoding="utf-8", errors="replace"))
+    elif (text := _text(path)) is not None:
+        yield from _of_text(file, text)
+    elif not _of_this_package(path):
+        yield Problem(file, "cannot be looked into, and may hold rows of persons", "Leave the file out.")
+
+
+def _text(path: Path) -> str | None:
+    """What a file says in an encoding that tables come in; None where it is no text."""
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return raw.decode("utf-16", "replace")
+    if b"\0" in raw:
+        return None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace") if path.suffix.lower() in TABLES else None
+
+
+def _of_this_package(path: Path) -> bool:
+    """Whether the manifest beside a file says that a command wrote it, these very bytes: a PDF or a picture."""
+    try:
+        outputs = json.loads((path.parent / MANIFEST).read_text(encoding="utf-8"))["outputs"]
+        return is_run_folder(path.parent) and outputs[path.name] == file_hashes(path)[path.name]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _of_columns(file: str, columns: Iterable[str]) -> Iterator[Problem]:
@@ -69,10 +96,16 @@ def _of_columns(file: str, columns: Iterable[str]) -> Iterator[Problem]:
 
 
 def _of_table(file: str, path: Path) -> Iterator[Problem]:
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = _text(path)
+    if text is None:
+        yield Problem(file, "cannot be read as text", "Leave the file out.")
+        return
     first = text.partition("\n")[0]
-    rows = csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count))
-    yield from _of_rows(file, next(rows, []), rows)
+    rows = csv.reader(text.splitlines(), delimiter=max(",;\t|", key=first.count))
+    try:
+        yield from _of_rows(file, next(rows, []), rows)
+    except csv.Error:
+        yield Problem(file, "cannot be read as a table", "Leave the file out.")
     yield from _of_text(file, text)
 
 
@@ -124,8 +157,11 @@ def _of_workbook(file: str, path: Path) -> Iterator[Problem]:
         yield from error.problems
         return
     for sheet in book.worksheets:
-        rows = sheet.iter_rows(values_only=True)
-        yield from _of_rows(f"{file}/{sheet.title}", next(rows, ()), rows)
+        name, rows = f"{file}/{sheet.title}", list(sheet.iter_rows(values_only=True))
+        while len(rows) > 1 and sum(cell is not None for cell in rows[0]) < 2:  # a heading above the table
+            del rows[0]
+        yield from _of_rows(name, rows[0] if rows else (), rows[1:])
+        yield from _of_text(name, "\n".join(" ".join(str(cell) for cell in row if cell is not None) for row in rows))
 
 
 def _of_text(file: str, text: str) -> Iterator[Problem]:

@@ -8,7 +8,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, Settings, quiet
@@ -22,6 +24,9 @@ from lakemedelsmodell.run import (
     evaluate_totals_run,
     simulate_run,
 )
+
+if TYPE_CHECKING:
+    from lakemedelsmodell.simulation.scenario import Scenario
 
 TOLERANCE = 1e-9
 """Of a number, relative and absolute, between different versions of the packages."""
@@ -81,10 +86,10 @@ def reproduce(folder: Path, *, out: Path | None = None, report: Report | None = 
     Raises UserError for a folder that is no such run, whose inputs are gone or whose password nobody wrote down.
     """
     manifest = _manifest(folder)
-    then, now = manifest["versions"], versions()
+    then, now = manifest.versions, versions()
     other = {name: (then.get(name), now.get(name)) for name in sorted({*then, *now}) if then.get(name) != now.get(name)}
-    places = {given: _found(given, manifest) for given in manifest["inputs"]}
-    if changed := tuple(_changed(places, manifest["inputs"])):
+    places = {given: _found(given, manifest) for given in manifest.inputs}
+    if changed := tuple(_changed(places, manifest.inputs)):
         return Reproduction(folder, other, changed)
     if out is not None:
         if out.resolve() == folder.resolve():
@@ -97,21 +102,51 @@ def reproduce(folder: Path, *, out: Path | None = None, report: Report | None = 
         remove()
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+class Made(BaseModel):
+    """What a manifest tells of how a run was made; one of another command, or touched by hand, does not fit."""
+
+    kind: Literal["simulation", "files", "cohort", "totals", "source"]
+    settings: dict[str, Any]
+    langs: list[str]
+    report: bool
+    directory: str
+    inputs: dict[str, dict[str, str]]
+    outputs: dict[str, str]
+    versions: dict[str, str]
+    data: str | None = None
+    manipulation: str | None = None
+    source: str | None = None
+    reduce: Literal["cohort", "totals"] = "cohort"
+    scenario: dict[str, Any] | None = None
+    seed: int | None = Field(None, ge=0)
+    scale: float = 1.0
+    centres: int | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Made:
+        """What is asked for where it was made is there."""
+        if self.kind == "simulation":
+            asked = self.scenario is not None
+        else:
+            asked = self.source is not None or self.data in self.inputs
+        if not asked or self.manipulation not in (None, *self.inputs) or set(self.langs) - {"sv", "en"}:
+            raise ValueError
+        Settings.model_validate(self.settings)
+        return self
+
+
+def _manifest(folder: Path) -> Made:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        known = manifest["kind"], manifest["settings"], manifest["inputs"], manifest["outputs"], manifest["versions"]
-    except (OSError, ValueError, KeyError, TypeError):
-        known = None
-    if known is None or known[0] not in ("simulation", "files", "cohort", "totals", "source"):
-        raise UserError(f"{folder} cannot be run again: its {MANIFEST} is missing, or of another command than simulate "
-                        "and evaluate, or of a version that did not write down all it was made from.")
-    return manifest
+        return Made.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        raise UserError(f"{folder} cannot be run again: its {MANIFEST} is missing or changed, or of another command "
+                        "than simulate and evaluate, or of a version that did not write down all it was made from."
+                        ) from None
 
 
-def _found(given: str, manifest: Mapping[str, Any]) -> Path:
+def _found(given: str, manifest: Made) -> Path:
     """Where an input lies now: seen from here, or from where the run was made."""
-    for place in (Path(given), Path(manifest["directory"]) / given):
+    for place in (Path(given), Path(manifest.directory) / given):
         if place.exists():
             return place
     raise UserError(f"The input {given} is not there. Put it where the run read it, or start in the folder the run was "
@@ -127,36 +162,41 @@ def _changed(places: Mapping[str, Path], inputs: Mapping[str, Mapping[str, str]]
                 yield f"{given if places[given].is_file() else f'{given}/{name}'} {what}"
 
 
-def _again(manifest: Mapping[str, Any], places: Mapping[str, Path], out: Path, report: Report | None,
+def _again(manifest: Made, places: Mapping[str, Path], out: Path, report: Report | None,
            progress: Progress) -> Path:
-    own = manifest["settings"]["condition_set"]
-    settings = Settings.model_validate(manifest["settings"] | {"condition_set": str(places.get(own, own))})
-    how: dict[str, Any] = {"out": out, "settings": settings, "langs": manifest["langs"], "progress": progress,
-                           "report": report if manifest["report"] else None}
-    kind = manifest["kind"]
-    if kind == "simulation":
-        from lakemedelsmodell.simulation.scenario import Scenario
-
-        return simulate_run(Scenario.model_validate(manifest["scenario"]), seed=manifest["seed"],
-                            scale=manifest["scale"], centres=manifest["centres"], **how).folder
-    if source := manifest.get("source"):
-        if HIDDEN in source:
-            raise UserError(f"The run read {source}, whose password is not written down. Give passwords as ${{NAME}} "
-                            "of the environment; such a run can be made again.")
-        reduce: Literal["cohort", "totals"] = manifest["reduce"]
-        return evaluate_source_run(source, reduce=reduce, **how).folder
-    data = places[manifest["data"]]
-    if kind == "files":
-        played = manifest.get("manipulation")
+    own = manifest.settings["condition_set"]
+    settings = Settings.model_validate(manifest.settings | {"condition_set": str(places.get(own, own))})
+    how: dict[str, Any] = {"out": out, "settings": settings, "langs": manifest.langs, "progress": progress,
+                           "report": report if manifest.report else None}
+    if manifest.kind == "simulation":
+        return simulate_run(_world(manifest), seed=manifest.seed, scale=manifest.scale, centres=manifest.centres,
+                            **how).folder
+    if manifest.source:
+        if HIDDEN in manifest.source:
+            raise UserError(f"The run read {manifest.source}, whose password is not written down. Give passwords as "
+                            "${NAME} of the environment; such a run can be made again.")
+        return evaluate_source_run(manifest.source, reduce=manifest.reduce, **how).folder
+    data = places[str(manifest.data)]
+    if manifest.kind == "files":
+        played = manifest.manipulation
         return evaluate_run(data, manipulation=places[played] if played else None, **how).folder
-    reduced = {"cohort": evaluate_cohort_run, "totals": evaluate_totals_run}[kind]
-    return reduced(data, **how).folder
+    return (evaluate_cohort_run if manifest.kind == "cohort" else evaluate_totals_run)(data, **how).folder
 
 
-def _compared(folder: Path, manifest: Mapping[str, Any], again: Path,
+def _world(manifest: Made) -> Scenario:
+    from lakemedelsmodell.simulation.scenario import Scenario
+
+    try:
+        return Scenario.model_validate(manifest.scenario)
+    except ValidationError:
+        raise UserError(f"The world in {MANIFEST} is none this version can draw: it was changed, or written by another "
+                        "version.") from None
+
+
+def _compared(folder: Path, manifest: Made, again: Path,
               other: Mapping[str, tuple[str | None, str | None]]) -> Reproduction:
     """What the run wrote, by its manifest, beside what it writes now; files since taken out of it included."""
-    was, now = manifest["outputs"], file_hashes(again)
+    was, now = manifest.outputs, file_hashes(again)
     del now[MANIFEST]
     here = {name: found for name, found in file_hashes(folder).items() if name in was}
     differences = [Difference(name, "", "as the run wrote it", "another file lies in the folder")

@@ -42,6 +42,8 @@ def test_every_command_has_help_with_an_example(command, name):
         (["evaluate", "here", "--cohort", "there"], "one of"),
         (["evaluate", "here", "--settings", "nowhere.toml"], "nowhere.toml"),
         (["evaluate", "here", "--period", "spring"], "2026-01..2026-06"),
+        (["evaluate", "here", "--period", "2026-01..9999-12"], "2026-01..2026-06"),
+        (["pay", "amounts.csv", "here", "--month", "9999-12", "--out", "paid"], "2027-01"),
         (["flags", "here", "--conditions", "skane_wid", "--out", "flags.csv"], "skane_wide"),
         (["flags", "here", "--conditions", "skane_wide", "--out", "flags.doc"], ".csv or .parquet"),
         (["flags", "here", "--conditions", "skane_wide", "--out", "flags.csv", "--from", "1 maj"], "2025-01-31"),
@@ -82,3 +84,28 @@ def test_a_folder_that_no_run_wrote_is_left_alone(command, tmp_path):
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr
     assert (tmp_path / "thesis.txt").read_text() == "two years of work"
+
+
+def test_a_sign_that_an_encoding_lacks_is_no_fault(command, monkeypatch):
+    """As φ and − lack in cp1252, which Windows writes into files and pipes."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = command("explain", "--age", "60", "--sex", "M", "--condition", "diabetes_oral", "--lang", "sv")
+    assert done.returncode == 0, done.stderr
+    assert "kr per listad m?nad" in done.stdout
+
+
+def test_a_fault_of_the_program_s_is_told_without_personal_numbers(monkeypatch, capsys):
+    """Libraries put the value they met into what they raise."""
+    from lakemedelsmodell import cli
+
+    def broken():
+        raise ValueError("could not convert '19600105-1231' or 196001051231")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capsys.readouterr().err
+    assert left.value.code == 3
+    assert "in broken" in said
+    assert "'########-####' or ############" in said
+    assert "1231" not in said

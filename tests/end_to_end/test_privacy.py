@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lakemedelsmodell.folders import written_folder
 from lakemedelsmodell.privacy import check_anonymity
 
 OLDEST, FIRST, SECOND = 990000001, 990000002, 990000003
@@ -260,9 +261,38 @@ def test_a_run_may_be_handed_on_without_its_data(command, tiny_run, found, tmp_p
     ("note.md", "Se 19121212-1212.\n", "what could be a personal number"),
     ("broken.json", "{", "cannot be read as JSON"),
     ("broken.parquet", "PAR", "cannot be read"),
+    ("cohort.txt", "person_id|centre_id\n1|A\n", "has a row for each person"),
+    ("sums.csv", "centre\n191212121212\n", "row 2: has what could be a personal number"),
+    ("query.sql", "-- 19121212+1212\n", "row 1: has what could be a personal number"),
+    ("19121212-1212.csv", "a,b\n", "its name holds what could be a personal number"),
+    ("long.csv", f"persons\n{'9' * 200_000}\n", "cannot be read as a table"),
+    ("packed.zip", "PK\3\4\0", "cannot be looked into"),
+    ("photo", "\0", "cannot be looked into"),
 ])
 def test_what_speaks_against_handing_on_is_named(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
     problems = check_anonymity(tmp_path)
     assert any(said in str(problem) for problem in problems), problems
     assert "1912" not in "".join(map(str, problems))
+
+
+def test_what_is_no_file_or_in_another_encoding_is_looked_at_too(tmp_path):
+    (tmp_path / "cohort.csv").write_text("person_id,centre_id\n1,A\n", encoding="utf-16")
+    extract = pd.DataFrame({"Extract": ["person_id", 1], "": ["note", "19121212-1212"]})
+    extract.to_excel(tmp_path / "a.xlsx", index=False)
+    (tmp_path / "elsewhere").symlink_to("/")
+    (tmp_path / "gone.csv").symlink_to("nowhere")
+    assert [str(problem) for problem in check_anonymity(tmp_path)] == [
+        "a.xlsx/Sheet1: has a row for each person (column person_id). Leave the file out.",
+        "a.xlsx/Sheet1, row 2: has what could be a personal number. Look at the line, and leave it out.",
+        "cohort.csv: has a row for each person (column person_id). Leave the file out.",
+        "elsewhere: is no file of its own, but a link or a device. Leave it out.",
+        "gone.csv: is no file of its own, but a link or a device. Leave it out."]
+
+
+def test_a_picture_is_handed_on_only_as_a_command_wrote_it(tmp_path):
+    with written_folder(tmp_path / "out") as stage:
+        (stage / "table.pdf").write_bytes(b"%PDF\0")
+    assert check_anonymity(tmp_path / "out") == []
+    (tmp_path / "out" / "table.pdf").write_bytes(b"%PDF\0 another")
+    assert "cannot be looked into" in str(check_anonymity(tmp_path / "out"))

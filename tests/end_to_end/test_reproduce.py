@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from engines import in_duckdb
+from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.reproduce import reproduce
 from lakemedelsmodell.run import evaluate_run
 from lakemedelsmodell.simulation import simulate
 
@@ -103,6 +105,24 @@ def test_what_is_no_run_cannot_be_made_again(command, tmp_path):
     done = command("reproduce", tmp_path)
     assert done.returncode == 2
     assert "cannot be run again" in done.stderr
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("settings", None), ("settings", {"condition_set": "skane_wide", "resamples": -1}), ("langs", ["xx"]),
+    ("inputs", []), ("inputs", {"cohort.csv": 1}), ("outputs", None), ("versions", "1.0"), ("data", "elsewhere.csv"),
+    ("kind", "simulation"), ("manipulation", "gone"), ("seed", -1), ("directory", None)])
+def test_a_manifest_touched_by_hand_is_no_fault(cohort_run, key, value):
+    manifest = json.loads((cohort_run / "manifest.json").read_text())
+    (cohort_run / "manifest.json").write_text(json.dumps(manifest | {key: value}))
+    with pytest.raises(UserError, match="cannot be run again"):
+        reproduce(cohort_run)
+
+
+def test_a_world_of_another_version_is_no_fault(tiny_run, tmp_path):
+    manifest = json.loads((tiny_run / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"scenario": {"name": "mine"}}))
+    with pytest.raises(UserError, match="none this version can draw"):
+        reproduce(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from lakemedelsmodell.manipulation.origin import origin_of_world
+from lakemedelsmodell.privacy import check_anonymity
 from lakemedelsmodell.simulation import load_scenario
 
 SMALL = ("--scale", "0.005", "--replicates", "2")
@@ -61,6 +62,28 @@ def test_a_study_takes_what_was_played_in_one_of_its_worlds(command, studied, tm
     assert (found["random_lists"]["holds"], found["random_lists"]["number"]) == (True, 4.5)
     assert found["random_lists"]["detail"] == "design low_pool; one draw, seed 3, scale 0.05"
     assert found["flags_misclassified"]["holds"] is None
+
+
+def test_one_worker_or_two_write_the_same_study(command, studied, tmp_path):
+    done = command("study", "random_lists", "flags_misclassified", *SMALL, "--workers", "1", "--out", tmp_path / "one")
+    assert done.returncode == 0, done.stderr
+    one, two = ({p.relative_to(folder): timeless(p) for p in folder.rglob("*.*")} for folder in (tmp_path / "one",
+                                                                                                 studied[0]))
+    assert one == two
+
+
+def timeless(path):
+    """A file's content; of JSON without the command, and the time and place."""
+    if path.suffix != ".json":
+        return path.read_bytes()
+    found = json.loads(path.read_text(encoding="utf-8"))
+    hashed = {name: of for name, of in found.get("outputs", {}).items() if not name.startswith("replicates/")}
+    return {k: v for k, v in found.items() if k not in ("seconds", "command", "started", "machine")} | (
+        {"outputs": hashed} if hashed else {})
+
+
+def test_a_study_tells_of_no_few_persons_but_in_its_draws_whose_persons_are_invented(studied):
+    assert {problem.file.split("/")[0] for problem in check_anonymity(studied[0])} <= {"replicates"}
 
 
 def test_a_study_goes_on_where_it_stopped_and_comes_to_the_same(command, studied, tmp_path):
