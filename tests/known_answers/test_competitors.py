@@ -12,7 +12,6 @@ from lakemedelsmodell.errors import DataError, UserError
 from lakemedelsmodell.evaluation.few import set_by_enough
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.measures import compare
-from lakemedelsmodell.measures.groups import outside_groups
 from lakemedelsmodell.models import (
     AgeSex,
     AgeSexCni,
@@ -462,7 +461,7 @@ def test_groups_by_hand():
     data = replace(cohort([0, 1, 2, 3, 4, 4], [1.0] * 6, person=[0, 0, 1, 2, 3, 4], months=[3, 3, 6, 6, 6, 2],
                           flags=[[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [0, 0]]), centres=about,
                    groups={"dose_dispensed:yes": np.arange(6) == 2})
-    found = {name: rows.tolist() for name, rows in outside_groups(data)}
+    found = {name: np.flatnonzero(mask).tolist() for name, mask in named_groups(data)}
     assert found["movers"] == [0, 1]
     assert found["part_of_period"] == [5]
     assert found["conditions:0"] == [0, 1, 3, 5]
@@ -479,7 +478,7 @@ def test_groups_by_hand():
 
 def test_prior_cost_is_cut_in_tenths_and_the_unknown_kept_apart():
     data = replace(cohort(0, np.ones(101)), prior_cost=np.append(np.arange(1.0, 101.0), np.nan))
-    found = dict(outside_groups(data))
+    found = {name: np.flatnonzero(mask) for name, mask in named_groups(data)}
     np.testing.assert_array_equal(found["prior_cost:01"], np.arange(10))
     np.testing.assert_array_equal(found["prior_cost:10"], np.arange(90, 100))
     np.testing.assert_array_equal(found["prior_cost:unknown"], [100])

@@ -12,7 +12,6 @@ from lakemedelsmodell.data import checks
 from lakemedelsmodell.data.cohort import PackedFlags
 from lakemedelsmodell.data.threads import AT_ONCE, of_each
 from lakemedelsmodell.measures import comparison as comparisons
-from lakemedelsmodell.measures import groups
 from lakemedelsmodell.measures.comparison import compare
 from lakemedelsmodell.models import AgeSex, AgeSexPool, Boosting, ChronicConditions, fit_models
 
@@ -48,7 +47,6 @@ def test_a_comparison_by_stretches_is_the_same_to_the_last_bit(weighted, monkeyp
     payers, _ = fit_models([AgeSex(), ChronicConditions(), AgeSexPool(300.0), Boosting()], data, data, 0.7)
     whole = compare(payers, data, 0.7, outside_groups=True, deciles=True)
     monkeypatch.setattr(comparisons, "KEPT", 0)
-    monkeypatch.setattr(groups, "SIDE_BY_SIDE", 800 * 3)
     apart = compare(payers, data.rows(np.arange(800)), 0.7, outside_groups=True, deciles=True)
     assert isinstance(whole.paid_per_month, dict) and isinstance(apart.paid_per_month, comparisons.PaidPerMonth)
     assert list(apart.paid_per_month) == list(whole.paid_per_month) and len(apart.paid_per_month) == 4

@@ -67,7 +67,7 @@ def test_a_condition_with_fewer_than_500_persons(persons: int, warns: bool):
     held = np.arange(2000) < 2 * persons
     people = cohort(np.arange(2000) % 2, np.full(2000, 60.0), flags=held, person=np.arange(2000) // 2)
 
-    found = of_amounts(paid(people), people)
+    found = of_amounts(paid(people).tables, people)
 
     assert ("thin_conditions" in kinds(found)) == warns
 
@@ -80,7 +80,7 @@ def test_conditions_that_cannot_be_told_apart():
                     band=np.arange(4000) % 21)
 
     inflation = variance_inflation(people, "dispensed")
-    found = [w for w in of_amounts(paid(people), people) if w.kind == "collinear_conditions"]
+    found = [w for w in of_amounts(paid(people).tables, people) if w.kind == "collinear_conditions"]
 
     assert inflation[1] == pytest.approx(1, abs=0.02)
     assert inflation[0] == pytest.approx(inflation[2], rel=0.1) and inflation[0] > 30
@@ -106,7 +106,7 @@ def test_an_add_on_held_at_0_and_an_age_below_0():
     people = cohort(np.arange(600) % 10, cost, flags=np.column_stack([sick, lucky]), band=band)
     fit = ChronicConditions().fit(people, 0.7).rounded()
 
-    found = {w.kind: w for w in of_amounts(paid(people, AgeSex().fit(people, 0.7), fit), people)}
+    found = {w.kind: w for w in of_amounts(paid(people, AgeSex().fit(people, 0.7), fit).tables, people)}
 
     assert found["amounts_at_zero"].values["conditions_sv"] == "condition1"
     assert found["negative_amounts"].values["cells"] == int((fit.cells < 0).sum()) > 0
@@ -120,7 +120,7 @@ def test_the_lowest_amount_is_told_as_kronor(sek: float, said: str):
     cells = np.full((21, 2), 60.0)
     cells[3, 0] = sek
     found = {w.kind: w for w in of_amounts(paid(people, table(cells, model="age_sex"),
-                                                table(cells, model="chronic")), people)}
+                                                table(cells, model="chronic")).tables, people)}
 
     assert found["negative_amounts"].values["lowest"] == said
 
@@ -130,4 +130,4 @@ def test_a_positive_add_on_that_rounds_to_0_is_not_at_the_bound():
     exact = table(60.0, [0.3], model="chronic")
     rounded = replace(exact, add_ons=np.zeros(1), unrounded=exact)
 
-    assert "amounts_at_zero" not in kinds(of_amounts(paid(people, rounded), people))
+    assert "amounts_at_zero" not in kinds(of_amounts(paid(people, rounded).tables, people))

@@ -111,7 +111,7 @@ class Cohort:
     @property
     def n_persons(self) -> int:
         """Distinct persons."""
-        return int(np.count_nonzero(np.bincount(self.person)))
+        return n_distinct(self.person)
 
     @property
     def centre_ids(self) -> np.ndarray:
@@ -170,14 +170,15 @@ class Cohort:
         return {}
 
     def persons_holding(self, rule: str) -> np.ndarray:
-        """Distinct persons who carry each condition, int64, shape (C,)."""
-        seen = np.zeros(int(self.person.max(initial=-1)) + 1, dtype=bool)
-        found = []
-        for rows in self.holders(rule):
-            seen[self.person[rows]] = True
-            found.append(np.count_nonzero(seen))
-            seen[self.person[rows]] = False
-        return np.array(found, dtype=np.int64)
+        """Distinct persons who carry each condition, int64, shape (C,), counted once."""
+        if rule not in self._persons_holding:
+            self._persons_holding[rule] = np.array([n_distinct(self.person[rows]) for rows in self.holders(rule)],
+                                                   dtype=np.int64)
+        return self._persons_holding[rule]
+
+    @cached_property
+    def _persons_holding(self) -> dict[str, np.ndarray]:
+        return {}
 
     def totals(self, rule: str | None = None) -> CentreTotals:
         """Sums per centre of the design columns and of cost, found once; enough to settle any amount table."""
@@ -223,6 +224,11 @@ class Cohort:
         return (f"<b>Cohort</b> {what}: {len(np.unique(self.person)):,} persons, {self.n_centres} centres, "
                 f"{self.months.sum():,.0f} listed months, {self.cost.sum() / 1e6:,.1f} MSEK, "
                 f"{len(self.conditions)} conditions")
+
+
+def n_distinct(person: np.ndarray) -> int:
+    """Distinct persons among rows of a cohort in their order, where a person's rows lie together."""
+    return int(np.count_nonzero(person[1:] != person[:-1])) + (len(person) > 0)
 
 
 @dataclass(frozen=True, eq=False)

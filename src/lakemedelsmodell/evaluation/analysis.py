@@ -20,8 +20,8 @@ from lakemedelsmodell.evaluation import results as said_as
 from lakemedelsmodell.evaluation import safety, table_life
 from lakemedelsmodell.evaluation.chance import chance_of, chance_results, lasting, noise_results
 from lakemedelsmodell.evaluation.few import set_by_enough
+from lakemedelsmodell.evaluation.fit_period import fit_period
 from lakemedelsmodell.evaluation.plan import (
-    PROPOSAL,
     chosen_period,
     make_plan,
     payable,
@@ -114,17 +114,20 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
                if isinstance(table, AmountTable) and name != published.model}
     tables = {name: replace(table, valid_from=published.valid_from if name == published.model else period.start)
               for name, table in payers.items() if isinstance(table, AmountTable)}
-
-    progress("settling the centres and measuring the spread")
     published_sek = float(unscaled_reimbursement(published, paid.totals()).sum())
     by_name = {"cost": None, "published": published_sek}
     budget = by_name[settings.budget] if isinstance(settings.budget, str) else settings.budget
+    of_fit = fit_period(fitted, paid, as_fitted, tables, conditions, alpha, budget)
+    concurrent = fitted is paid
+    del fitted  # a country's persons need be in memory but once
+
+    progress("settling the centres and measuring the spread")
     measured = functools.partial(compare, resamples=settings.resamples, seed=settings.seed)
     comparison = measured(payers | tables, paid, alpha, budget, outside_groups=True, deciles=True)
 
     progress("how much of the spread is chance, and what lasts")
     chance = chance_of(comparison, paid, alpha)
-    of_models = [chance_results(chance, comparison), lasting(comparison, paid, fitted, alpha)]
+    of_models = [chance_results(chance, comparison), lasting(comparison, paid, of_fit.settlements, alpha)]
     if style is not None:
         of_models.append(said_as.truth_results(comparison, style))
 
@@ -137,7 +140,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
                          if settings.budget == "published" else None)
         payable_beside = {name: table for name, table in tables.items() if table.per_newcomer is None}
         beside.append(said_as.beside_results(other, beside_cohort,
-                                             measured(payable_beside, beside_cohort, alpha, beside_budget)))
+                                             measured(payable_beside, beside_cohort, alpha, beside_budget,
+                                                      by_group=False)))
 
     progress("price style and the life of the tables")
     use = centre_use(half_year, period, months=settings.months, cost_base=settings.cost_base,
@@ -162,7 +166,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "totals": totals,
         "found": list(half_year.found),
         **said([*plan.warnings, *safety.of_data(half_year, plan), *safety.of_comparison(comparison),
-                *safety.of_amounts(comparison, fitted, conditions),
+                *of_fit.warnings,
                 *(warned("left_out", said=why) for why in left_out)]),
         "models": said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, alpha, of_models),
         "contrasts": said_as.contrasts_list(comparison, style),
@@ -170,12 +174,12 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         "truth": (said_as.truth_dict(expected, style, paid, alpha)
                   if expected is not None and style is not None else None),
         "price_style": said_as.style_dict(use, conditions, comparison, paid),
-        "repricing": table_life.repricing(tables, conditions, use, fit_codes, paid, fitted, alpha),
+        "repricing": table_life.repricing(tables, conditions, use, fit_codes, paid, of_fit.add_on_cost, alpha),
         "phase_in": table_life.phasing_in(tables, paid, alpha, own_cost, budget),
-        "stability": table_life.stability(tables, paid, alpha) if fitted is not paid else None,
-        "amount_intervals": table_life.intervals(as_fitted, tables, comparison, fitted, paid, alpha),
-        "credibility": table_life.trust_in_add_ons(fitted),
-        "style_in_amounts": table_life.style_in_amounts(tables.get(PROPOSAL), fitted, alpha),
+        "stability": None if concurrent else table_life.stability(tables, paid, alpha),
+        "amount_intervals": of_fit.amount_intervals,
+        "credibility": of_fit.credibility,
+        "style_in_amounts": of_fit.style_in_amounts,
         "beside": beside,
         "incentives": said_as.incentives_list(conditions, codes, tables, comparison, alpha, period),
         "conditions": said_as.conditions_list(conditions, paid),
@@ -201,10 +205,11 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
     comparison = compare(payers, cohort, alpha, budget, outside_groups=True, deciles=True,
                          resamples=settings.resamples, seed=settings.seed)
     results = _bare_results(settings) | {
-        "amount_intervals": table_life.intervals({name: fit.table for name, fit in fits.items()}, tables,
-                                                 comparison, cohort, cohort, alpha),
+        "amount_intervals": table_life.intervals(
+            {name: fit.table for name, fit in fits.items()}, tables,
+            {name: settled.phi for name, settled in comparison.settlements.items()}, cohort, cohort, alpha),
         "totals": said_as.totals_dict(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
-        **said([*safety.of_comparison(comparison), *safety.of_amounts(comparison, cohort)]),
+        **said([*safety.of_comparison(comparison), *safety.of_amounts(tables, cohort)]),
         "models": said_as.models_dict(comparison, {m.name: m.role for m in additive}, cohort, alpha),
         "contrasts": said_as.contrasts_list(comparison),
     }

@@ -24,7 +24,7 @@ from lakemedelsmodell.measures.true_spread import (
 )
 from lakemedelsmodell.measures.truth import true_spread_reduction
 from lakemedelsmodell.models import LastCost
-from lakemedelsmodell.settlement import pay_per_month, pooled_cost, settle
+from lakemedelsmodell.settlement import Settlement, pay_per_month, pooled_cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +98,16 @@ def chance_results(chance: Chance, comparison: Comparison) -> dict[str, dict[str
     return found
 
 
-def lasting(comparison: Comparison, paid: Cohort, fitted: Cohort, alpha: float) -> dict[str, dict[str, Any]]:
+def lasting(comparison: Comparison, paid: Cohort, before: Mapping[str, Settlement], alpha: float
+            ) -> dict[str, dict[str, Any]]:
     """Per model: do the same centres lie apart in the half-year the amounts were set on, and in halves of their lists?
 
-    Of the models with a table; the halves of :data:`TODAY` and :data:`PROPOSAL` alone, which take time.
+    ``before``: settlements of the models with a table in that half-year; the halves are of :data:`TODAY` and
+    :data:`PROPOSAL` alone, which take time.
     """
-    found: dict[str, dict[str, Any]] = {}
-    if fitted is not paid:
-        for name, table in comparison.tables.items():
-            before = settle(table, fitted, alpha)
-            found[name] = {"persistence": asdict(persistence(before, comparison.settlements[name]))}
+    found: dict[str, dict[str, Any]] = {
+        name: {"persistence": asdict(persistence(settled, comparison.settlements[name]))}
+        for name, settled in before.items()}
     for name in {TODAY, PROPOSAL} & set(comparison.models):
         halves = split_half(paid, comparison.paid_per_month[name], alpha)
         found.setdefault(name, {})["split_half"] = asdict(halves)

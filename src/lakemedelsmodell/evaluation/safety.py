@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import numpy as np
 
 from lakemedelsmodell import facts
+from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import add_months
@@ -39,7 +40,8 @@ def of_data(half_year: HalfYear, plan: Plan) -> list[Warned]:
     return []
 
 
-def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet | None = None) -> list[Warned]:
+def of_amounts(tables: Mapping[str, AmountTable], fitted: Cohort, conditions: ConditionSet | None = None
+               ) -> list[Warned]:
     """Amounts that few persons set, that cannot be told from each other, or that are held at 0."""
     def named(names: Iterable[str]) -> dict[str, str]:
         labels = {lang: {c.name: c.label(lang) for c in conditions.conditions} if conditions else {}
@@ -56,7 +58,7 @@ def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet 
         if inflated.any():
             found.append(warned("collinear_conditions", **named(np.array(fitted.conditions)[inflated])))
     for name in LOOKED_AT:
-        if (table := comparison.tables.get(name)) is not None:
+        if (table := tables.get(name)) is not None:
             exact = (table.unrounded or table).add_ons
             # The defended version's amounts are also bounded from above, by 0 where qualifying costs nothing.
             if name == PROPOSAL and (zero := [c for c, b in zip(table.conditions, exact, strict=True) if b == 0]):
@@ -64,7 +66,7 @@ def of_amounts(comparison: Comparison, fitted: Cohort, conditions: ConditionSet 
             if below := int((table.cells < 0).sum()):
                 found.append(warned("negative_amounts", model=name, cells=below, of=facts.N_CELLS,
                                     lowest=_below_zero(float(np.nanmin(table.cells)))))
-    today = comparison.tables.get(TODAY)
+    today = tables.get(TODAY)
     if today is not None and "nobody was listed" in today.source:  # the same cells in every model
         found.append(warned("borrowed_cells", model=TODAY, source=today.source))
     return found

@@ -22,7 +22,6 @@ from lakemedelsmodell.evaluation.plan import (
     WITH_INTERVALS,
 )
 from lakemedelsmodell.measures.amount_intervals import amount_intervals
-from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.disclosure import hidden, persons_by_centre
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.measures.table_life import LONGEST_PHASE_IN, phase_in, repricing_effect
@@ -30,13 +29,14 @@ from lakemedelsmodell.models import AgeSex, ChronicConditions, credibility, styl
 
 
 def repricing(tables: Mapping[str, AmountTable], conditions: ConditionSet, use: pd.DataFrame, codes: pd.DataFrame,
-              paid: Cohort, fitted: Cohort, alpha: float) -> list[dict[str, Any]]:
+              paid: Cohort, add_on_costs: Mapping[str, dict[str, float] | None], alpha: float) -> list[dict[str, Any]]:
     """What each price change of :data:`NEW_PRICES` does to the centres under today's model and the proposal.
 
     Parameters
     ----------
     use : cost by centre and code in the paid period (:func:`~lakemedelsmodell.data.flags.centre_use`)
     codes : cost by code in the period the amounts were set on (:func:`~lakemedelsmodell.data.flags.code_summary`)
+    add_on_costs : model → :func:`add_on_cost` in that period
     """
     found = []
     for code, (index, why) in NEW_PRICES.items():
@@ -52,7 +52,7 @@ def repricing(tables: Mapping[str, AmountTable], conditions: ConditionSet, use: 
                 continue
             before = paid.totals(table.rule)
             after = replace(before, cost=before.cost - (1 - index) * spent)
-            repriced = reprice(table, {code: index}, cost_shares(codes, conditions, _add_on_cost(table, fitted, alpha)))
+            repriced = reprice(table, {code: index}, cost_shares(codes, conditions, add_on_costs[name]))
             effect = repricing_effect(table, repriced, before, after, alpha)
             told = effect[effect["centre_id"].isin(paid.centre_ids[shown])]
             changed = np.flatnonzero(table.paid_add_ons != repriced.paid_add_ons)
@@ -75,7 +75,7 @@ def repricing(tables: Mapping[str, AmountTable], conditions: ConditionSet, use: 
     return found
 
 
-def _add_on_cost(table: AmountTable, fitted: Cohort, alpha: float) -> dict[str, float] | None:
+def add_on_cost(table: AmountTable, fitted: Cohort, alpha: float) -> dict[str, float] | None:
     """SEK each add-on stands for on the fit period: b/α × flagged months."""
     if not table.conditions:
         return None
@@ -123,17 +123,18 @@ def stability(tables: Mapping[str, AmountTable], paid: Cohort, alpha: float) -> 
     return found
 
 
-def intervals(as_fitted: Mapping[str, AmountTable | None], tables: Mapping[str, AmountTable], comparison: Comparison,
+def intervals(as_fitted: Mapping[str, AmountTable | None], tables: Mapping[str, AmountTable], phi: Mapping[str, float],
               fitted: Cohort, paid: Cohort, alpha: float) -> dict[str, list[dict[str, Any]]]:
     """How sure the amounts are that :data:`WITH_INTERVALS` pay; unknown for those too few persons have set.
 
-    ``as_fitted``: the tables as estimated, not rounded and with every amount its own.
+    ``as_fitted``: the tables as estimated, not rounded and with every amount its own; ``phi``: what closes each to the
+    budget.
     """
     found = {}
     for name in WITH_INTERVALS:
         if (exact := as_fitted.get(name)) is None:
             continue
-        rows = amount_intervals(tables[name], exact, fitted, paid, alpha, comparison.settlements[name].phi)
+        rows = amount_intervals(tables[name], exact, fitted, paid, alpha, phi[name])
         told = rows.astype(object)
         told.loc[set_by_few(rows, tables[name], fitted),
                  [c for c in rows if c.endswith(("_error", "_low", "_high"))]] = None

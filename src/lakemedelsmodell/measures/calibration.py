@@ -11,6 +11,7 @@ import pandas as pd
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.measures.fit import FitMeasures, Variation, fit_measures
 from lakemedelsmodell.measures.stays import stays
+from lakemedelsmodell.models.named_groups import equal_groups
 from lakemedelsmodell.settlement import Settlement
 
 if TYPE_CHECKING:
@@ -80,17 +81,6 @@ def calibration(cohort: Cohort, predicted: np.ndarray, *, groups: int = 10) -> C
     apart = per_month - foreseen.sum() / months.sum()
     varied = (e * apart**2).sum()
     return Calibration(frame, float((apart * cost).sum() / varied) if np.ptp(per_month) > 0 else np.nan)
-
-
-def equal_groups(value: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
-    """Group 0..groups-1 by ``value``, each of about the same weight; equal values stay together (by their middle)."""
-    code, values = pd.factorize(value)  # few values are paid to many, so they are told apart before they are sorted
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[np.argsort(values)] = np.arange(len(values))
-    tie = rank[code]
-    held = np.bincount(tie, weight)
-    middle = (np.cumsum(held) - held / 2) / held.sum()
-    return np.minimum((middle * groups).astype(np.int64), groups - 1)[tie]
 
 
 def payment_system_fit(cohort: Cohort, payment: np.ndarray, cost_responsibility: float,

@@ -161,7 +161,7 @@ def _paid(payer: Payer, per_row: np.ndarray, cohort: Cohort, settled: Settlement
 
 def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             cost_responsibility: float, budget_sek: float | None = None, *,
-            contrasts: Iterable[tuple[str, str]] | None = None, outside_groups: bool = False,
+            contrasts: Iterable[tuple[str, str]] | None = None, by_group: bool = True, outside_groups: bool = False,
             deciles: bool = False, resamples: int = 2000, seed: int = 20260507) -> Comparison:
     """Pay the cohort by each model, on the same budget, and measure.
 
@@ -174,7 +174,8 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     budget_sek : SEK to share out; None = α × the cohort's cost
     contrasts : pairs (model, against); None = those of :data:`CONTRASTS` that both models are there for,
         else every other model against the first
-    outside_groups : measure the groups that no model sees, too (:func:`~.groups.outside_groups`)
+    by_group : measure groups of persons (:func:`~.groups.groups`)
+    outside_groups : and those that no model sees, too (:func:`~.groups.outside_groups`)
     deciles : set actual cost against the cost that is paid for, by deciles of the latter, too
     resamples, seed : of the BCa intervals
 
@@ -193,7 +194,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
         cohort.profiles(rule)
     stays(cohort)
 
-    keep = len(exposure) * len(named) <= KEPT
+    keep = by_group and len(exposure) * len(named) <= KEPT
 
     def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray | None, Calibration | None]:
         payer, table = named[name], tables[name]
@@ -231,7 +232,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
                           for name, s in settlements.items()},
         contrasts=tuple(of_each(lambda pair: contrast(*(settlements[m] for m in pair), *(fits[m].r2 for m in pair),
                                                       resamples=resamples, seed=seed), contrasts)),
-        groups=predictive_ratios(cohort, paid, cost_responsibility,
-                                 chain(groups(cohort), outside_groups_of(cohort) if outside_groups else ())),
+        groups=predictive_ratios(cohort, paid, cost_responsibility, chain(
+            groups(cohort) if by_group else (), outside_groups_of(cohort) if by_group and outside_groups else ())),
         calibrations=calibrations, paid_per_month=paid,
     )

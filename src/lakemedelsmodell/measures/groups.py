@@ -4,46 +4,87 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lakemedelsmodell.data.cohort import Cohort
-from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS
-from lakemedelsmodell.models.named_groups import named_groups
+from lakemedelsmodell.data.cohort import Cohort, n_distinct
+from lakemedelsmodell.data.threads import of_each
+from lakemedelsmodell.facts import BAND_LABELS
+from lakemedelsmodell.models.named_groups import centre_groups, families
 
 FEWEST_PERSONS = 5
 """Nothing that describes fewer persons than this is shown."""
 FEWEST_CLUSTERS = 10
 """With fewer centres than this, intervals take persons' rows as independent instead."""
-BLOCK_ROWS = 1 << 12
-SIDE_BY_SIDE = 1 << 26
-"""Rows × columns that are laid side by side; half a gigabyte."""
 
 
-def groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and rows of every five-year band (``age:60-64``) and every condition (``condition:doak``).
+@dataclass(frozen=True, eq=False)
+class Family:
+    """G groups of rows.
+
+    Attributes
+    ----------
+    names : tuple of str, length G
+    rows : int32, shape (m,), or slice
+        Rows of the groups, ascending within each; a slice for all rows.
+    number : integers, shape (m,)
+        Group 0..G-1 of each of ``rows``.
+    """
+
+    names: tuple[str, ...]
+    rows: np.ndarray | slice
+    number: np.ndarray
+
+    def places(self, cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and places among ``rows`` of each group."""
+        for g, name in enumerate(self.names):
+            yield name, np.flatnonzero(self.number == g)
+
+
+@dataclass(frozen=True, eq=False)
+class CentreGroups:
+    """G groups of the rows listed at the same centres; ``centres`` is bool, shape (G, K)."""
+
+    names: tuple[str, ...]
+    centres: np.ndarray
+
+    def places(self, cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and rows of each group."""
+        for name, centres in zip(self.names, self.centres, strict=True):
+            yield name, np.flatnonzero(centres[cohort.centre])
+
+
+Grouping = Family | CentreGroups
+
+
+def groups(cohort: Cohort) -> Iterator[Grouping]:
+    """Every five-year band (``age:60-64``) and every condition (``condition:doak``).
 
     Conditions are as dispensed, for every model alike, so that models are compared on the same persons.
     """
-    by_band = np.argsort(cohort.band, kind="stable")
-    bounds = np.cumsum(np.bincount(cohort.band, minlength=len(BAND_FROM)))
-    for label, rows in zip(BAND_LABELS, np.split(by_band, bounds[:-1]), strict=True):
-        yield f"age:{label}", rows
-    if "dispensed" in cohort.flags:
-        for name, rows in zip(cohort.conditions, cohort.holders("dispensed"), strict=True):
-            yield f"condition:{name}", rows
+    yield Family(tuple(f"age:{label}" for label in BAND_LABELS), slice(None), cohort.band)
+    if "dispensed" in cohort.flags and cohort.conditions:
+        held = cohort.holders("dispensed")
+        yield Family(tuple(f"condition:{name}" for name in cohort.conditions), np.concatenate(held),
+                     np.repeat(np.arange(len(held), dtype=np.int16), [len(rows) for rows in held]))
 
 
-def outside_groups(cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and rows of the groups that no model has amounts for (:func:`~.named_groups.named_groups`)."""
-    for name, mask in named_groups(cohort):
-        yield name, np.flatnonzero(mask)
+def outside_groups(cohort: Cohort) -> Iterator[Grouping]:
+    """The groups that no model has amounts for (:func:`~.named_groups.named_groups`)."""
+    for names, number in families(cohort):
+        of_row = number()
+        if (of_row >= 0).all():
+            yield Family(names, slice(None), of_row)
+        else:
+            rows = np.flatnonzero(of_row >= 0).astype(np.int32)
+            yield Family(names, rows, of_row[rows])
+    if of_centres := dict(centre_groups(cohort)):
+        yield CentreGroups(tuple(of_centres), np.array(list(of_centres.values())))
 
 
 def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], cost_responsibility: float,
-                      found_groups: Iterable[tuple[str, np.ndarray]] | None = None) -> pd.DataFrame:
+                      found_groups: Iterable[Grouping] | None = None) -> pd.DataFrame:
     """ΣR / ΣαC and mean R − αC per model and group, each with a 95 % interval.
 
     The intervals are those of a ratio of sums over centres (linearised, centres independent, Student's t); with fewer
@@ -54,7 +95,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
     cohort : Cohort of the paid period
     paid_per_month : model → SEK per listed month as paid (φ included), shape (n,)
     cost_responsibility : α in (0, 1]
-    found_groups : names and rows of groups; None = :func:`groups`
+    found_groups : None = :func:`groups`
 
     Returns
     -------
@@ -62,72 +103,93 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
     under_ci_high (mean R − αC, SEK per listed month, negative when paid too little). Empty groups are left out; the
     ratio is nan where a group has no cost, an interval where it has a single centre.
     """
-    from scipy.sparse import csr_matrix
-
     own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
-    n, n_persons = len(own_cost), int(cohort.person.max(initial=-1)) + 1
-    members = groups(cohort) if found_groups is None else found_groups
-    models = list(paid_per_month)
-    at_once = max(1, SIDE_BY_SIDE // max(n, 1) - 2)
-    if len(models) > at_once:  # several passes over the groups
-        members = [(group, rows.astype(np.int32)) for group, rows in members]
-    found: dict[tuple[int, int], tuple[Any, ...]] = {}
-    for start in range(0, len(models), at_once):
-        together = models[start:start + at_once]
-        per_row = _side_by_side(cohort.exposure, own_cost, [paid_per_month[model] for model in together])
-        for g, (group, rows) in enumerate(members):
-            if not len(rows):
-                continue
-            seen = np.zeros(n_persons, dtype=bool)
-            seen[cohort.person[rows]] = True
-            cluster = cohort.centre[rows] if cohort.n_centres >= FEWEST_CLUSTERS else np.arange(len(rows))
-            there = np.bincount(cluster) > 0
-            # One pass over the group's rows adds up the clusters of all these models at once.
-            sums = csr_matrix((np.ones(len(rows)), (cluster, rows)), shape=(len(there), n)) @ per_row
-            months, spent, *paid = sums[there].T
-            found |= {(g, start + m): (model, group, int(seen.sum()), months.sum(), *ratio_of_sums(got, spent),
-                                       *ratio_of_sums(got - spent, months))
-                      for m, (model, got) in enumerate(zip(together, paid, strict=True))}
-    return pd.DataFrame([found[at] for at in sorted(found)], columns=[
-        "model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high", "under_compensation_sek",
-        "under_ci_low", "under_ci_high"])
+    clusters = [_Clusters.of(cohort, family) for family in (groups(cohort) if found_groups is None else found_groups)]
+
+    def sums(per_row: np.ndarray) -> list[np.ndarray]:
+        return [found for family in clusters for found in family.sums(per_row)]
+
+    models = list(paid_per_month) if clusters else []
+    months, spent = sums(cohort.exposure), sums(own_cost)
+    by_model = of_each(lambda model: sums(cohort.exposure * paid_per_month[model]), models, len(own_cost))
+    found = []
+    for group, persons, listed, cost, *got in zip(
+            (name for family in clusters for name in family.names),
+            (number for family in clusters for number in family.persons), months, spent, *by_model, strict=True):
+        paid = np.array(got)
+        ratios, under = ratio_of_sums(paid, cost), ratio_of_sums(paid - cost, listed)
+        found += [(model, group, persons, listed.sum(), *of_model)
+                  for model, *of_model in zip(models, *ratios, *under, strict=True)]
+    return pd.DataFrame(found, columns=["model", "group", "persons", "listed_months", "ratio", "ci_low", "ci_high",
+                                        "under_compensation_sek", "under_ci_low", "under_ci_high"])
 
 
-def _side_by_side(exposure: np.ndarray, own_cost: np.ndarray, paid_per_month: list[np.ndarray]) -> np.ndarray:
-    """Exposure, own cost and each model's pay as columns, shape (n, 2 + models); filled by blocks that stay at hand."""
-    columns = np.empty((len(exposure), 2 + len(paid_per_month)))
-    for start in range(0, len(exposure), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        columns[rows, 0], columns[rows, 1] = exposure[rows], own_cost[rows]
-        for j, paid in enumerate(paid_per_month, 2):
-            np.multiply(exposure[rows], paid[rows], out=columns[rows, j])
-    return columns
+@dataclass(frozen=True, eq=False)
+class _Clusters:
+    """How rows add up to the clusters of the groups of a family that anyone is in: centres, or the rows themselves.
+
+    Attributes
+    ----------
+    names : list of str, length G
+    persons : list of int, length G
+    rows : int32, shape (m,), or slice
+    cell : int32, shape (m,)
+        Which sum each of ``rows`` goes to.
+    there : list of integers, length G
+        The sums of each group.
+    """
+
+    names: list[str]
+    persons: list[int]
+    rows: np.ndarray | slice
+    cell: np.ndarray
+    there: list[np.ndarray]
+
+    @classmethod
+    def of(cls, cohort: Cohort, family: Grouping) -> _Clusters:
+        K = cohort.n_centres
+        rows = slice(None) if isinstance(family, CentreGroups) else family.rows
+        person, cell = cohort.person[rows], cohort.centre[rows]
+        if K < FEWEST_CLUSTERS:
+            cell = np.arange(len(cell), dtype=np.int32)
+        elif isinstance(family, Family):
+            cell = family.number.astype(np.int32) * np.int32(K) + cell
+        told = [(name, n_distinct(person[here]), np.flatnonzero(np.bincount(cell[here])))
+                for name, here in family.places(cohort) if len(here)]
+        names, persons, there = map(list, zip(*told, strict=True)) if told else ([], [], [])
+        return cls(names, persons, rows, cell, there)
+
+    def sums(self, per_row: np.ndarray) -> list[np.ndarray]:
+        """Rows of shape (n,) added up, in their order, to the clusters of each group."""
+        added = np.bincount(self.cell, per_row[self.rows])
+        return [added[there] for there in self.there]
 
 
-def ratio_of_sums(above: np.ndarray, below: np.ndarray) -> tuple[float, float, float]:
+def ratio_of_sums(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """ΣY/ΣX over n independent clusters and the ends of its linearised 95 % interval; nan without ΣX > 0 or with n = 1.
 
-    ``above`` and ``below`` have shape (n,).
+    ``below`` has shape (n,), ``above`` (n,) or (M, n), and then so many ratios come of it.
     """
     n, total = len(below), float(below.sum())
     if total <= 0:
-        return np.nan, np.nan, np.nan
-    ratio = float(above.sum()) / total
-    half = half_width(mean_variance(above - ratio * below, total), n - 1)
+        unknown = np.full(above.shape[:-1], np.nan)
+        return unknown, unknown, unknown
+    ratio = above.sum(axis=-1) / total
+    half = half_width(mean_variance(above - ratio[..., None] * below, total), n - 1)
     return ratio, ratio - half, ratio + half
 
 
-def mean_variance(apart: np.ndarray, total: float) -> float:
-    """Variance of a ratio of sums, from each cluster's departure from it and ΣX; nan with one cluster."""
-    n = len(apart)
-    return n / (n - 1) * float((apart**2).sum()) / total**2 if n > 1 else np.nan
+def mean_variance(apart: np.ndarray, total: float) -> np.ndarray:
+    """Variance of a ratio of sums, from each cluster's departure from it, shape (…, n), and ΣX; nan for n = 1."""
+    n = apart.shape[-1]
+    return n / (n - 1) * (apart**2).sum(axis=-1) / total**2 if n > 1 else np.full(apart.shape[:-1], np.nan)
 
 
-def half_width(variance: float, df: int) -> float:
+def half_width(variance: np.ndarray, df: int) -> np.ndarray:
     """Half the 95 % interval of a mean, by Student's t."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(df, 0.975) * np.sqrt(variance)) if df > 0 else np.nan
+    return stdtrit(df, 0.975) * np.sqrt(variance) if df > 0 else np.full_like(variance, np.nan)
 
 
 @dataclass(frozen=True)
@@ -165,9 +227,9 @@ def neutrality(net_sek: np.ndarray, months: np.ndarray, operator: np.ndarray) ->
         here = (operator == kind) & (months > 0)
         n, listed = int(here.sum()), float(months[here].sum())
         mean.append(float(net_sek[here].sum()) / listed if n else np.nan)
-        variance += mean_variance(net_sek[here] - mean[-1] * months[here], listed)
+        variance += float(mean_variance(net_sek[here] - mean[-1] * months[here], listed))
         df += n
     public, private = mean
     difference = public - private
-    half = half_width(variance, df)
+    half = float(half_width(np.float64(variance), df))
     return Neutrality(public, private, difference, difference - half, difference + half)

@@ -46,7 +46,7 @@ class Constrained(Payable):
         """
         sums = sums_by_profile(cohort, self.rule)
         xtx, xty = sums.xtx[0], sums.xty[0]
-        groups = {name: mask for name, mask in named_groups(cohort) if name in self.protected}
+        groups = dict(named_groups(cohort, self.protected))
         rows, cost = group_sums(cohort, self.rule, groups)
         C = len(xty) - N_CELLS
         total = xtx[:, :N_CELLS].sum(axis=1)
