@@ -10,7 +10,7 @@ import os
 import re
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "1536MiB"
 """DuckDB spills to its scratch folder beyond this, so that a full region fits a small machine."""
+MEMORY_AT_REST = "192MiB"
+"""What it keeps while nothing is asked of it (:func:`put_aside`)."""
 
 TYPES: dict[str, str] = {"text": "string", "date": "date", "month": "date", "year": "date", "sex": "string",
                          "number": "float64", "bool": "boolean", "atc": "string"}
@@ -55,6 +57,17 @@ def connect() -> tuple[Backend, Path]:
     connection.raw_sql("SET enable_progress_bar = false")
     weakref.finalize(connection, remove)
     return connection, scratch
+
+
+def put_aside(table: Table) -> None:
+    """Have DuckDB put what it keeps on disk and give back the memory, which it takes again when it is asked."""
+    backend = table.get_backend()
+    if backend.name == "duckdb":
+        import duckdb
+
+        with suppress(duckdb.OutOfMemoryException):  # what is in use stays
+            backend.raw_sql(f"SET memory_limit = '{MEMORY_AT_REST}'")
+        backend.raw_sql(f"SET memory_limit = '{MEMORY_LIMIT}'")
 
 
 # Reaching a database

@@ -12,6 +12,7 @@ from lakemedelsmodell import facts
 from lakemedelsmodell.amounts import AmountTable, amounts_frame, published_table
 from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.engines import put_aside
 from lakemedelsmodell.data.flags import build_cohort, centre_use, code_summary, dispensings_outside
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear, default_period
@@ -99,6 +100,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
 
     paid = cohort(period, plan.lookback)
     fitted = paid if plan.fit_period == period else cohort(plan.fit_period, plan.fit_lookback)
+    codes = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
+    put_aside(half_year.dispensings)
     if truth and not (truth.covers(period) and settings.borne_by == "listing"):
         truth = None  # it is of other months, or of other costs than the centres bear
     expected = truth.expected[paid.person] if truth else None
@@ -106,7 +109,6 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
 
     progress("fitting the models")
     published = published_table(published_year(settings, period))
-    codes = code_summary(half_year, (plan.lookback.start, plan.lookback.end))
     models: list[Model | Predictor] = [*payable(published, conditions, codes), *upper_bounds(expected)]
     payers, left_out = fit_models(models, fitted, paid, alpha)
     as_fitted = {name: payer.unrounded for name, payer in payers.items() if isinstance(payer, AmountTable)}
@@ -121,8 +123,27 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     concurrent = fitted is paid
     del fitted  # a country's persons need be in memory but once
 
-    progress("settling the centres and measuring the spread")
     measured = functools.partial(compare, resamples=settings.resamples, seed=settings.seed)
+
+    def on(other: Period) -> dict[str, Any]:
+        beside = cohort(other, plan.lookback, traits=False)
+        # A sum in kronor is for the headline period; the period beside it is closed to its own cost.
+        own = float(unscaled_reimbursement(published, beside.totals()).sum()) if settings.budget == "published" else None
+        payable_beside = {name: table for name, table in tables.items() if table.per_newcomer is None}
+        return said_as.beside_results(other, beside, measured(payable_beside, beside, alpha, own, by_group=False))
+
+    beside = []
+    if (other := period_beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
+        progress(f"the same on {other}")
+        beside.append(on(other))
+
+    progress("price style and the life of the tables")
+    use = centre_use(half_year, period, months=settings.months, cost_base=settings.cost_base,
+                     borne_by=settings.borne_by)
+    fit_codes = code_summary(half_year, (plan.fit_period.start, plan.fit_period.end))
+    put_aside(half_year.dispensings)
+
+    progress("settling the centres and measuring the spread")
     comparison = measured(payers | tables, paid, alpha, budget, outside_groups=True, deciles=True)
 
     progress("how much of the spread is chance, and what lasts")
@@ -130,23 +151,6 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     of_models = [chance_results(chance, comparison), lasting(comparison, paid, of_fit.settlements, alpha)]
     if style is not None:
         of_models.append(said_as.truth_results(comparison, style))
-
-    beside = []
-    if (other := period_beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
-        progress(f"the same on {other}")
-        # A sum in kronor is for the headline period; the period beside it is closed to its own cost.
-        beside_cohort = cohort(other, plan.lookback, traits=False)
-        beside_budget = (float(unscaled_reimbursement(published, beside_cohort.totals()).sum())
-                         if settings.budget == "published" else None)
-        payable_beside = {name: table for name, table in tables.items() if table.per_newcomer is None}
-        beside.append(said_as.beside_results(other, beside_cohort,
-                                             measured(payable_beside, beside_cohort, alpha, beside_budget,
-                                                      by_group=False)))
-
-    progress("price style and the life of the tables")
-    use = centre_use(half_year, period, months=settings.months, cost_base=settings.cost_base,
-                     borne_by=settings.borne_by)
-    fit_codes = code_summary(half_year, (plan.fit_period.start, plan.fit_period.end))
     own_cost = next(iter(comparison.settlements.values())).own_cost_per_month
 
     progress("incentives and examples")
