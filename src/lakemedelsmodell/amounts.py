@@ -294,21 +294,23 @@ class AmountTable:
         import pandas as pd
 
         last = len(BAND_FROM) - 1
-        rows: list[tuple] = [
-            ("age_sex", BAND_LABELS[b], sex, start, start + 4 if b < last else None, self.cells[b, s])
-            for b, start in enumerate(BAND_FROM) for s, sex in enumerate(SEXES)]
-        rows += [(self.kind, c, None, None, None, sek) for c, sek in zip(self.conditions, self.add_ons, strict=True)]
-        if self.per_cni is not None:
-            rows.append(("cni", "centre_cni", None, None, None, self.per_cni))
-        if self.per_newcomer is not None:
-            rows.append(("history", "not_listed_before", None, None, None, self.per_newcomer))
-        if self.pool_threshold is not None:
-            rows.append(("pool", "person_cost_above", None, None, None, self.pool_threshold / POOL_MONTHS))
-        frame = pd.DataFrame(rows, columns=["kind", "name", "sex", "age_from", "age_to", "sek_per_month"])
-        frame = frame.astype({"age_from": "Int64", "age_to": "Int64", "sek_per_month": float})
-        frame.insert(0, "model", self.model)
-        return frame.assign(valid_from=self.valid_from.isoformat() if self.valid_from else None,
-                            condition_set=self.condition_set, rule=self.rule)
+        cells = [(BAND_LABELS[b], sex, start, start + 4 if b < last else None)
+                 for b, start in enumerate(BAND_FROM) for sex in SEXES]
+        once = [(kind, name, sek) for kind, name, sek in (
+            ("cni", "centre_cni", self.per_cni), ("history", "not_listed_before", self.per_newcomer),
+            ("pool", "person_cost_above", self.pool_threshold and self.pool_threshold / POOL_MONTHS))
+            if sek is not None]
+        others = [*((self.kind, name, sek) for name, sek in zip(self.conditions, self.add_ons, strict=True)), *once]
+        label, sex, age_from, age_to = (list(part) for part in zip(*cells, strict=True))
+        nothing = [None] * len(others)
+        ages = {"age_from": age_from, "age_to": age_to}
+        return pd.DataFrame({
+            "model": self.model, "kind": ["age_sex"] * len(cells) + [kind for kind, *_ in others],
+            "name": label + [name for _, name, _ in others], "sex": sex + nothing,
+            **{name: pd.array(age + nothing, dtype="Int64") for name, age in ages.items()},
+            "sek_per_month": [*self.cells.reshape(-1).tolist(), *(float(sek) for *_, sek in others)],
+            "valid_from": self.valid_from.isoformat() if self.valid_from else None,
+            "condition_set": self.condition_set, "rule": self.rule})
 
     def to_csv(self, path: str | Path) -> None:
         """Write :meth:`to_frame` as UTF-8 CSV; :func:`read_amounts` reads it back unchanged."""

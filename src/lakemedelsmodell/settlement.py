@@ -280,8 +280,9 @@ def settle(payer: Payer, cohort: Cohort | CentreTotals, cost_responsibility: flo
 
 
 def settle_rows(payer: Payer, cohort: Cohort, totals: CentreTotals, cost_responsibility: float,
-                budget_sek: float | None = None) -> Settlement:
-    """:func:`settle` where the cohort's totals under the payer's rule are at hand."""
+                budget_sek: float | None = None, per_month: np.ndarray | None = None) -> Settlement:
+    """:func:`settle` where the cohort's totals under the payer's rule are at hand, and may be its
+    :func:`pay_per_month`."""
     table = table_of(payer)
     pool = None
     if table and table.pool_threshold is not None:
@@ -293,7 +294,8 @@ def settle_rows(payer: Payer, cohort: Cohort, totals: CentreTotals, cost_respons
     else:
         if isinstance(payer, AmountTable):
             _check_cells(payer, totals)
-        unscaled = np.bincount(cohort.centre, cohort.exposure * pay_per_month(payer, cohort), cohort.n_centres)
+        per_month = pay_per_month(payer, cohort) if per_month is None else per_month
+        unscaled = np.bincount(cohort.centre, cohort.exposure * per_month, cohort.n_centres)
     return close_to_budget(payer.model, totals, unscaled, cost_responsibility, budget_sek, pool)
 
 

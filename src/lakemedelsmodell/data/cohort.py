@@ -192,18 +192,19 @@ class Cohort:
 
     def _summed(self, rule: str | None) -> CentreTotals:
         K, e = self.n_centres, self.exposure
-        cost = self.cost if self.weight is None else self.cost * self.weight
-        cells = np.bincount(self.centre * np.int64(N_CELLS) + self.cell, weights=e, minlength=K * N_CELLS)
-        flagged = np.zeros((K, len(self.conditions) if rule else 0))
         if rule:
+            flagged = np.zeros((K, len(self.conditions)))
             for c, on in enumerate(self.holders(rule)):
                 flagged[:, c] = np.bincount(self.centre[on], weights=e[on], minlength=K)
+            return replace(self.totals(), conditions=self.conditions, flagged_months=flagged)
+        cost = self.cost if self.weight is None else self.cost * self.weight
+        cells = np.bincount(self.centre * np.int64(N_CELLS) + self.cell, weights=e, minlength=K * N_CELLS)
         listed_cost = np.bincount(self.centre, weights=cost, minlength=K)
         return CentreTotals(
             centre_ids=self.centre_ids,
             months_by_cell=cells.reshape(K, N_CELLS),
-            conditions=self.conditions if rule else (),
-            flagged_months=flagged,
+            conditions=(),
+            flagged_months=np.zeros((K, 0)),
             cost=listed_cost if self.borne_cost is None else self.borne_cost,
         )
 

@@ -128,7 +128,8 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     def on(other: Period) -> dict[str, Any]:
         beside = cohort(other, plan.lookback, traits=False)
         # A sum in kronor is for the headline period; the period beside it is closed to its own cost.
-        own = float(unscaled_reimbursement(published, beside.totals()).sum()) if settings.budget == "published" else None
+        own = (float(unscaled_reimbursement(published, beside.totals()).sum())
+               if settings.budget == "published" else None)
         payable_beside = {name: table for name, table in tables.items() if table.per_newcomer is None}
         return said_as.beside_results(other, beside, measured(payable_beside, beside, alpha, own, by_group=False))
 
@@ -172,7 +173,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         **said([*plan.warnings, *safety.of_data(half_year, plan), *safety.of_comparison(comparison),
                 *of_fit.warnings,
                 *(warned("left_out", said=why) for why in left_out)]),
-        "models": said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, alpha, of_models),
+        "models": said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, of_models),
         "contrasts": said_as.contrasts_list(comparison, style),
         "noise": noise_results(chance),
         "truth": (said_as.truth_dict(expected, style, paid, alpha)
@@ -214,7 +215,7 @@ def evaluate_cohort(cohort: Cohort, settings: Settings = Settings(), *, progress
             {name: settled.phi for name, settled in comparison.settlements.items()}, cohort, cohort, alpha),
         "totals": said_as.totals_dict(cohort, comparison, alpha) | {"published_sek": None, "dispensings": None},
         **said([*safety.of_comparison(comparison), *safety.of_amounts(tables, cohort)]),
-        "models": said_as.models_dict(comparison, {m.name: m.role for m in additive}, cohort, alpha),
+        "models": said_as.models_dict(comparison, {m.name: m.role for m in additive}, cohort),
         "contrasts": said_as.contrasts_list(comparison),
     }
     results["verdict"] = said_as.verdict_dict(results, "a reduced table")

@@ -108,9 +108,10 @@ def lasting(comparison: Comparison, paid: Cohort, before: Mapping[str, Settlemen
     found: dict[str, dict[str, Any]] = {
         name: {"persistence": asdict(persistence(settled, comparison.settlements[name]))}
         for name, settled in before.items()}
-    for name in {TODAY, PROPOSAL} & set(comparison.models):
-        halves = split_half(paid, comparison.paid_per_month[name], alpha)
-        found.setdefault(name, {})["split_half"] = asdict(halves)
+    halved = [name for name in (TODAY, PROPOSAL) if name in comparison.models]
+    halves = of_each(lambda name: split_half(paid, comparison.paid_per_month[name], alpha), halved, len(paid.cost))
+    for name, of_model in zip(halved, halves, strict=True):
+        found.setdefault(name, {})["split_half"] = asdict(of_model)
     return found
 
 

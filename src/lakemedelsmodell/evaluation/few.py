@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.amounts import AmountTable
-from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.cohort import Cohort, n_distinct
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
 from lakemedelsmodell.measures.disclosure import is_few
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
@@ -23,7 +23,7 @@ def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
     few newcomers, is not set and pays nothing.
     """
     persons = persons_by_age_and_sex(fitted)
-    months = np.bincount(fitted.cell, fitted.exposure, N_CELLS).reshape(table.cells.shape)
+    months = fitted.totals().months_by_cell.sum(axis=0).reshape(table.cells.shape)
     cells, add_ons = table.cells.copy(), table.add_ons.copy()
     known = ~np.isnan(table.cells) & (months > 0)
     enough = known & (persons >= FEWEST_PERSONS)
@@ -34,7 +34,7 @@ def set_by_enough(table: AmountTable, fitted: Cohort) -> AmountTable:
     if table.conditions and table.kind != "count":
         add_ons[is_few(fitted.persons_holding(table.rule or ""))] = np.nan
     per_newcomer = table.per_newcomer
-    if per_newcomer is not None and len(np.unique(fitted.person[newcomers(fitted)])) < FEWEST_PERSONS:
+    if per_newcomer is not None and n_distinct(fitted.person[newcomers(fitted)]) < FEWEST_PERSONS:
         per_newcomer = None
     return replace(table, cells=cells, add_ons=add_ons, per_newcomer=per_newcomer,
                    unrounded=table.unrounded and set_by_enough(table.unrounded, fitted))

@@ -9,6 +9,7 @@ from typing import Any
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.evaluation import safety, table_life
 from lakemedelsmodell.evaluation.plan import PROPOSAL, TODAY, WITH_INTERVALS
 from lakemedelsmodell.evaluation.warnings import Warned
@@ -41,9 +42,11 @@ def fit_period(fitted: Cohort, paid: Cohort, as_fitted: Mapping[str, AmountTable
                tables: Mapping[str, AmountTable], conditions: ConditionSet, alpha: float,
                budget_sek: float | None) -> FitPeriod:
     """Ask ``fitted`` all that is asked of it once ``tables`` stand; ``as_fitted`` are the same as estimated."""
+    before = [] if fitted is paid else list(tables)
+    settlements = of_each(lambda name: settle(tables[name], fitted, alpha), before, len(fitted.cost))
     phi = {name: settle(tables[name], paid, alpha, budget_sek).phi for name in WITH_INTERVALS if name in tables}
     return FitPeriod(
-        settlements={} if fitted is paid else {name: settle(table, fitted, alpha) for name, table in tables.items()},
+        settlements=dict(zip(before, settlements, strict=True)),
         add_on_cost={name: table_life.add_on_cost(tables[name], fitted, alpha) for name in (TODAY, PROPOSAL)
                      if name in tables},
         warnings=safety.of_amounts(tables, fitted, conditions),

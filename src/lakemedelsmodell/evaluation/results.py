@@ -17,7 +17,7 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.evaluation.chance import Chance, centre_columns
 from lakemedelsmodell.evaluation.plan import ORACLE, TAKEN_APART, TODAY
-from lakemedelsmodell.measures.calibration import payment_system_fit, redistribution
+from lakemedelsmodell.measures.calibration import redistribution
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contributions import contributions
 from lakemedelsmodell.measures.disclosure import (
@@ -29,7 +29,6 @@ from lakemedelsmodell.measures.disclosure import (
     persons_by_centre,
     without_extremes,
 )
-from lakemedelsmodell.measures.fit import variation
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
 from lakemedelsmodell.measures.incentives import starter_packs
 from lakemedelsmodell.measures.noise import noise_floor
@@ -101,18 +100,16 @@ def _persons(comparison: Comparison, cohort: Cohort) -> dict[str, dict[str, Any]
     return found
 
 
-def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort, alpha: float,
+def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort,
                 more: Sequence[Mapping[str, Mapping[str, Any]]] = ()) -> dict[str, Any]:
     """Everything known of each model; ``more`` holds, by model, what only some runs can tell."""
     persons, moved = _persons(comparison, cohort), _redistribution(comparison, cohort)
-    varies = variation(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight, cohort.exposure)
     _, not_shown = hidden_centres(comparison, cohort)
     found = {}
     for name, settlement in comparison.settlements.items():
         columns = ["kind", "name", "sex", "age_from", "sek_per_month"]
         table = comparison.tables.get(name)
         amounts = table.to_frame()[columns] if table else pd.DataFrame(columns=columns)
-        payment = cohort.exposure * comparison.paid_per_month[name]
         found[name] = {
             "role": roles[name], "payable": table is not None, "phi": settlement.phi,
             "unscaled": {"reimbursement_sek": float(settlement.unscaled_sek.sum()),
@@ -120,7 +117,7 @@ def models_dict(comparison: Comparison, roles: Mapping[str, str], cohort: Cohort
                                                     settlement.unscaled_net_per_month, not_shown[name])},
             "amounts": amounts.astype(object).where(amounts.notna(), None).to_dict("records"),
             "fit": asdict(comparison.fits[name]),
-            "payment_fit": asdict(payment_system_fit(cohort, payment, alpha, varies)),
+            "payment_fit": asdict(comparison.payment_fits[name]),
             "spread": without_extremes(comparison.spreads[name].measures(), settlement.net_per_month, not_shown[name]),
             "noise_floor": None, "true_sd": None, "reliability": None, "true_spread_p_value": None,
             "true_spread_reduction": None, "spread_parts": [], "funnel": None, "persistence": None, "split_half": None,
@@ -150,6 +147,7 @@ def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[st
     at_hand = comparison.groups.set_index(["model", "group"])[["persons", "listed_months", "under_compensation_sek"]]
     today = at_hand.loc[TODAY]
     today = today[~hidden_groups(list(today.index), today["persons"].to_numpy(), cohort.n_persons)]
+    under = at_hand["under_compensation_sek"].unstack("group")
     _, not_shown = hidden_centres(comparison, cohort)
     found = {}
     for name, settlement in comparison.settlements.items():
@@ -157,17 +155,18 @@ def _redistribution(comparison: Comparison, cohort: Cohort) -> dict[str, dict[st
             continue
         moved = redistribution(settlement, comparison.settlements[TODAY])
         change = moved.centres.set_index("centre_id").reindex(settlement.centre_ids)
+        change_sek = change["change_sek"].to_numpy()
         by_kind = []
         for kind, mask in kinds.items():
-            gained, months = change["change_sek"][mask].sum(), settlement.months[mask].sum()
+            gained, months = change_sek[mask].sum(), settlement.months[mask].sum()
             by_kind.append({"group": kind, "centres": int((mask & (settlement.months > 0)).sum()),
-                            "gaining": int((change["change_sek"][mask] > 0).sum()), "change_sek": gained,
+                            "gaining": int((change_sek[mask] > 0).sum()), "change_sek": gained,
                             "change_sek_per_listed_month": gained / months if months > 0 else None})
-        per_month = at_hand.loc[name].loc[today.index, "under_compensation_sek"] - today["under_compensation_sek"]
+        per_month = under.loc[name, today.index].to_numpy() - today["under_compensation_sek"].to_numpy()
         by_group = pd.DataFrame({
             "group": today.index, "persons": today["persons"].to_numpy(),
-            "change_sek": (per_month * today["listed_months"]).to_numpy(),
-            "change_sek_per_listed_month": per_month.to_numpy()})
+            "change_sek": per_month * today["listed_months"].to_numpy(),
+            "change_sek_per_listed_month": per_month})
         lost = change["change_sek_per_listed_month"][~(not_shown[name] | not_shown[TODAY])]
         found[name] = {
             "against": TODAY, "sek": moved.sek, "share_of_budget": moved.share_of_budget, "gaining": moved.gaining,
@@ -337,9 +336,9 @@ def centres_frame(comparison: Comparison, cohort: Cohort, chance: Chance | None 
     rows = frame[["centre_id", "model"]].merge(of, on="centre_id", how="left")["small"].to_numpy()
     frame = emptied(frame, rows, NAMES)
     for name, hidden_here in not_shown.items():
-        pooled = hidden_here & ~small
-        at = (frame["model"] == name) & frame["centre_id"].isin(cohort.centre_ids[pooled])
-        frame = emptied(frame, at.to_numpy(), OF_THE_LIST)
+        if (pooled := hidden_here & ~small).any():
+            at = (frame["model"] == name) & frame["centre_id"].isin(cohort.centre_ids[pooled])
+            frame = emptied(frame, at.to_numpy(), OF_THE_LIST)
     return frame
 
 
@@ -348,9 +347,8 @@ def contributions_frame(comparison: Comparison, tables: Mapping[str, AmountTable
 
     Nothing of a centre whose payment is not shown.
     """
-    frame = pd.concat([contributions(comparison.settlements[name], tables[name], paid)
-                       for name in TAKEN_APART if name in tables], ignore_index=True)
     _, not_shown = hidden_centres(comparison, paid)
-    hidden_ids = {name: set(paid.centre_ids[mask]) for name, mask in not_shown.items()}
-    return frame[[c not in hidden_ids[m] for c, m in zip(frame["centre_id"], frame["model"], strict=True)]
-                 ].reset_index(drop=True)
+    frames = {name: contributions(comparison.settlements[name], tables[name], paid)
+              for name in TAKEN_APART if name in tables}
+    return pd.concat([frame[~frame["centre_id"].isin(paid.centre_ids[not_shown[name]])]
+                      for name, frame in frames.items()], ignore_index=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.measures.fit import FitMeasures, Variation, fit_measures
-from lakemedelsmodell.measures.stays import stays
+from lakemedelsmodell.measures.stays import cost_of_stays, stays
 from lakemedelsmodell.models.named_groups import equal_groups
 from lakemedelsmodell.settlement import Settlement
 
@@ -63,8 +63,7 @@ def calibration(cohort: Cohort, predicted: np.ndarray, *, groups: int = 10) -> C
     cohort : Cohort of the paid period
     predicted : Ĉ, SEK of cost per listed month, shape (n,)
     """
-    here = stays(cohort)
-    cost = here.sum(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
+    here, cost = stays(cohort), cost_of_stays(cohort)
     per_month, e = here.per_month(cohort.exposure * predicted), here.exposure
     expected = e * per_month
     group = equal_groups(per_month, e, groups)

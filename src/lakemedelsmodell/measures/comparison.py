@@ -15,7 +15,7 @@ from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.errors import UserError
-from lakemedelsmodell.measures.calibration import Calibration, calibration
+from lakemedelsmodell.measures.calibration import Calibration, calibration, payment_system_fit
 from lakemedelsmodell.measures.contrasts import Contrast, contrast
 from lakemedelsmodell.measures.fit import FitMeasures, fit_measures, variation
 from lakemedelsmodell.measures.groups import groups, predictive_ratios
@@ -58,6 +58,8 @@ class Comparison:
     calibrations : mapping, model → Calibration
         By deciles of the cost that is paid for, R/(αe) after φ and rounding, so that all models predict the same sum.
         Empty where not asked for.
+    payment_fits : mapping, model → FitMeasures
+        Of what is paid, after φ and rounding (:func:`~.calibration.payment_system_fit`); beside the calibrations.
     paid_per_month : mapping, model → float64, shape (n,)
         SEK per listed month that each row of the cohort was paid, φ and pool included; of a large cohort found anew
         each time it is asked for.
@@ -71,6 +73,7 @@ class Comparison:
     contrasts: tuple[Contrast, ...]
     groups: pd.DataFrame
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    payment_fits: Mapping[str, FitMeasures] = field(default_factory=dict)
     paid_per_month: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
@@ -176,7 +179,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
         else every other model against the first
     by_group : measure groups of persons (:func:`~.groups.groups`)
     outside_groups : and those that no model sees, too (:func:`~.groups.outside_groups`)
-    deciles : set actual cost against the cost that is paid for, by deciles of the latter, too
+    deciles : set actual cost against the cost that is paid for, by deciles of the latter and in all, too
     resamples, seed : of the BCa intervals
 
     Raises UserError for a contrast with a model that is not there.
@@ -188,7 +191,9 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     fitted_cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
 
     weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
-    varies = variation(weighted, exposure)
+    varies = of_cost = variation(weighted, exposure)
+    if cohort.fit_cost is not None:
+        of_cost = variation(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight, exposure)
 
     for rule in totals:  # before the threads, which would each find them
         cohort.profiles(rule)
@@ -196,20 +201,23 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
 
     keep = by_group and len(exposure) * len(named) <= KEPT
 
-    def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray | None, Calibration | None]:
+    def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray | None, tuple[Calibration, FitMeasures] | None]:
         payer, table = named[name], tables[name]
         per_row = pay_per_month(payer, cohort)
         unrounded = payer.unrounded if isinstance(payer, AmountTable) else None
         exact = pay_per_month(unrounded, cohort) if unrounded else per_row
-        settled = settle_rows(payer, cohort, totals[table.rule if table else None], cost_responsibility, budget_sek)
+        settled = settle_rows(payer, cohort, totals[table.rule if table else None], cost_responsibility, budget_sek,
+                              per_row)
         predicted = exact / cost_responsibility
         if table and table.pool_threshold is not None:
             predicted = predicted + pooled_cost(cohort, table.pool_threshold, fitted_cost) / cohort.months
         fit = fit_measures(weighted, predicted, exposure, varies)
         del exact, predicted
         paid = _paid(payer, per_row, cohort, settled) if keep or deciles else None
-        by_decile = None if paid is None or not deciles else calibration(cohort, paid / cost_responsibility)
-        return settled, fit, paid if keep else None, by_decile
+        against_cost = None if paid is None or not deciles else (
+            calibration(cohort, paid / cost_responsibility),
+            payment_system_fit(cohort, exposure * paid, cost_responsibility, of_cost))
+        return settled, fit, paid if keep else None, against_cost
 
     found = dict(zip(named, of_each(pay_by, named, len(exposure)), strict=True))
     settlements = {name: settled for name, (settled, *_) in found.items()}
@@ -217,7 +225,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     paid: Mapping[str, np.ndarray] = (
         {name: per_month for name, (*_, per_month, _) in found.items() if per_month is not None}
         if keep else PaidPerMonth(named, cohort, settlements))
-    calibrations = {name: by_decile for name, (*_, by_decile) in found.items() if by_decile}
+    against_cost = {name: both for name, (*_, both) in found.items() if both}
 
     if contrasts is None:
         first, *others = named
@@ -234,5 +242,6 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
                                                       resamples=resamples, seed=seed), contrasts)),
         groups=predictive_ratios(cohort, paid, cost_responsibility, chain(
             groups(cohort) if by_group else (), outside_groups_of(cohort) if by_group and outside_groups else ())),
-        calibrations=calibrations, paid_per_month=paid,
+        calibrations={name: by_decile for name, (by_decile, _) in against_cost.items()},
+        payment_fits={name: of_all for name, (_, of_all) in against_cost.items()}, paid_per_month=paid,
     )

@@ -50,8 +50,7 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
     hidden = [merged(persons[0])]
     months, amounts = totals.months_by_cell, table.cells.reshape(-1)
     if table.conditions:
-        persons.append(np.column_stack([persons_by_centre(cohort, rows)
-                                        for rows in cohort.holders(table.rule or "")]))
+        persons.append(_persons_by_condition(cohort, table.rule or ""))
         hidden.append(merged(persons[1]))
         months = np.hstack([months, totals.flagged_months])
         amounts = np.concatenate([amounts, table.add_ons])
@@ -81,9 +80,22 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
 
 
 def _persons_by_cell(cohort: Cohort) -> np.ndarray:
-    """Persons per centre and age × sex, shape (K, 42): a row is a person's only one in its centre and band."""
-    K = cohort.n_centres
-    return np.bincount(cohort.centre * np.int64(N_CELLS) + cohort.cell, minlength=K * N_CELLS).reshape(K, N_CELLS)
+    """Persons per centre and age × sex, shape (K, 42), found once: a row is a person's only one in its centre and band.
+    """
+    if "persons by cell" not in cohort.found:
+        K = cohort.n_centres
+        cell = cohort.centre * np.int64(N_CELLS) + cohort.cell
+        cohort.found["persons by cell"] = np.bincount(cell, minlength=K * N_CELLS).reshape(K, N_CELLS)
+    found: np.ndarray = cohort.found["persons by cell"]
+    return found
+
+
+def _persons_by_condition(cohort: Cohort, rule: str) -> np.ndarray:
+    """Persons per centre and condition, shape (K, C), found once."""
+    if (name := f"persons by condition {rule}") not in cohort.found:
+        cohort.found[name] = np.column_stack([persons_by_centre(cohort, rows) for rows in cohort.holders(rule)])
+    found: np.ndarray = cohort.found[name]
+    return found
 
 
 def _to_the_ore(ore: np.ndarray, shown: np.ndarray, total: np.ndarray) -> np.ndarray:

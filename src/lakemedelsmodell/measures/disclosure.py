@@ -94,9 +94,15 @@ def hidden_groups(names: Sequence[str], persons: np.ndarray, everyone: int) -> n
 
 def persons_by_centre(cohort: Cohort, rows: np.ndarray | None = None) -> np.ndarray:
     """Distinct persons listed at each centre, among rows given as a mask or ascending, shape (K,)."""
+    if rows is None and "persons by centre" in cohort.found:
+        everyone: np.ndarray = cohort.found["persons by centre"]
+        return everyone
     person, centre = (cohort.person, cohort.centre) if rows is None else (cohort.person[rows], cohort.centre[rows])
     first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)  # a person's rows lie together
-    return np.bincount(centre[first], minlength=cohort.n_centres)
+    found = np.bincount(centre[first], minlength=cohort.n_centres)
+    if rows is None:
+        cohort.found["persons by centre"] = found
+    return found
 
 
 def hidden_centres(comparison: Comparison, cohort: Cohort) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:

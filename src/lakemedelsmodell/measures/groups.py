@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from lakemedelsmodell.data.cohort import Cohort, n_distinct
 from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.facts import BAND_LABELS
-from lakemedelsmodell.models.named_groups import centre_groups, families
+from lakemedelsmodell.models.named_groups import centre_groups, families_of_persons
 
 FEWEST_PERSONS = 5
 """Nothing that describes fewer persons than this is shown."""
@@ -36,10 +36,11 @@ class Family:
     rows: np.ndarray | slice
     number: np.ndarray
 
-    def places(self, cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
-        """Name and places among ``rows`` of each group."""
-        for g, name in enumerate(self.names):
-            yield name, np.flatnonzero(self.number == g)
+    def places(self, cohort: Cohort) -> Sequence[np.ndarray]:
+        """Places among ``rows`` of each group, ascending."""
+        in_order = np.argsort(self.number, kind="stable")
+        ends = np.cumsum(np.bincount(self.number, minlength=len(self.names)))
+        return np.split(in_order, ends[:-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +50,9 @@ class CentreGroups:
     names: tuple[str, ...]
     centres: np.ndarray
 
-    def places(self, cohort: Cohort) -> Iterator[tuple[str, np.ndarray]]:
-        """Name and rows of each group."""
-        for name, centres in zip(self.names, self.centres, strict=True):
-            yield name, np.flatnonzero(centres[cohort.centre])
+    def places(self, cohort: Cohort) -> Sequence[np.ndarray]:
+        """Rows of each group, ascending."""
+        return [np.flatnonzero(centres[cohort.centre]) for centres in self.centres]
 
 
 Grouping = Family | CentreGroups
@@ -72,7 +72,7 @@ def groups(cohort: Cohort) -> Iterator[Grouping]:
 
 def outside_groups(cohort: Cohort) -> Iterator[Grouping]:
     """The groups that no model has amounts for (:func:`~.named_groups.named_groups`)."""
-    for names, number in families(cohort):
+    for names, number in families_of_persons(cohort):
         of_row = number()
         if (of_row >= 0).all():
             yield Family(names, slice(None), of_row)
@@ -104,7 +104,8 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
     ratio is nan where a group has no cost, an interval where it has a single centre.
     """
     own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
-    clusters = [_Clusters.of(cohort, family) for family in (groups(cohort) if found_groups is None else found_groups)]
+    families = list(groups(cohort) if found_groups is None else found_groups)
+    clusters = of_each(lambda family: _Clusters.of(cohort, family), families, len(own_cost))
 
     def sums(per_row: np.ndarray) -> list[np.ndarray]:
         return [found for family in clusters for found in family.sums(per_row)]
@@ -155,7 +156,7 @@ class _Clusters:
         elif isinstance(family, Family):
             cell = family.number.astype(np.int32) * np.int32(K) + cell
         told = [(name, n_distinct(person[here]), np.flatnonzero(np.bincount(cell[here])))
-                for name, here in family.places(cohort) if len(here)]
+                for name, here in zip(family.names, family.places(cohort), strict=True) if len(here)]
         names, persons, there = map(list, zip(*told, strict=True)) if told else ([], [], [])
         return cls(names, persons, rows, cell, there)
 
@@ -231,5 +232,5 @@ def neutrality(net_sek: np.ndarray, months: np.ndarray, operator: np.ndarray) ->
         df += n
     public, private = mean
     difference = public - private
-    half = float(half_width(np.float64(variance), df))
+    half = float(half_width(np.asarray(variance), df))
     return Neutrality(public, private, difference, difference - half, difference + half)

@@ -149,6 +149,6 @@ def permuted_variances(here: Stays, residual: np.ndarray, stratum: np.ndarray, p
             cut = block.stop - step
             turned[block.start:block.start + step] = z[cut:block.stop]
             turned[block.start + step:block.stop] = z[block.start:cut]
-        sums = np.bincount(centre, turned * scale, here.n_centres)[counted]
+        sums = np.bincount(centre, np.multiply(turned, scale, out=turned), here.n_centres)[counted]
         found[p] = (sums / months).var(ddof=1)
     return found

@@ -27,7 +27,7 @@ class Stays:
     Attributes
     ----------
     person : int32, shape (U,)
-    centre : int32, shape (U,)
+    centre : int64, shape (U,)
         Row of the cohort's centres.
     listed : float64, shape (U,)
         Listed months.
@@ -85,6 +85,15 @@ def stays(cohort: Cohort) -> Stays:
     return found
 
 
+def cost_of_stays(cohort: Cohort) -> np.ndarray:
+    """What each stay of a cohort cost, SEK times weight, shape (U,), found once."""
+    if "cost of stays" not in cohort.found:
+        cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
+        cohort.found["cost of stays"] = stays(cohort).sum(cost)
+    found: np.ndarray = cohort.found["cost of stays"]
+    return found
+
+
 def _stays(cohort: Cohort) -> Stays:
     key = cohort.person.astype(np.int64) * cohort.n_centres + cohort.centre
     order = None
@@ -92,14 +101,14 @@ def _stays(cohort: Cohort) -> Stays:
         order = np.argsort(key, kind="stable")
         key = key[order]
     first = np.flatnonzero(np.diff(key, prepend=-1))
-    person, centre = (part.astype(np.int32) for part in np.divmod(key[first], cohort.n_centres))
+    person, centre = np.divmod(key[first], cohort.n_centres)
     listed = _sum_rows(cohort.months, first, order)
     if cohort.weight is None:
         exposure, squared = listed, listed
     else:
         exposure = _sum_rows(cohort.exposure, first, order)
         squared = _sum_rows(cohort.exposure * cohort.weight, first, order)
-    return Stays(person, centre, listed, exposure, np.sqrt(squared), cohort.n_centres, first, order)
+    return Stays(person.astype(np.int32), centre, listed, exposure, np.sqrt(squared), cohort.n_centres, first, order)
 
 
 def _sum_rows(per_row: np.ndarray, first: np.ndarray, order: np.ndarray | None) -> np.ndarray:
@@ -149,12 +158,14 @@ def chance_variance(here: Stays, value: np.ndarray, stratum: np.ndarray) -> np.n
     stratum : integers 0..S-1, shape (U,), two stays or more in each
     """
     z = within_strata(value / here.scale, stratum)
-    per_month = np.bincount(stratum, z**2) / (np.bincount(stratum) - 1).clip(min=1)
+    per_month = np.bincount(stratum, np.square(z, out=z)) / (np.bincount(stratum) - 1).clip(min=1)
+    chance = np.multiply(per_month[stratum], here.scale**2, out=z)
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = here.by_centre(per_month[stratum] * here.scale**2) / here.months**2
+        variance = here.by_centre(chance) / here.months**2
     return np.where(here.number > 1, variance, np.nan)
 
 
 def within_strata(value: np.ndarray, stratum: np.ndarray) -> np.ndarray:
     """Each value less the mean of its stratum, shape (U,)."""
-    return value - (np.bincount(stratum, value) / np.bincount(stratum).clip(min=1))[stratum]
+    mean = (np.bincount(stratum, value) / np.bincount(stratum).clip(min=1))[stratum]
+    return np.subtract(value, mean, out=mean)

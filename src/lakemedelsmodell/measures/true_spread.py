@@ -108,8 +108,8 @@ def true_spread(settlement: Settlement, cohort: Cohort, paid_per_month: np.ndarr
     paid_per_month : SEK per listed month each row is paid, φ included, shape (n,)
     """
     here, net = person_nets(cohort, paid_per_month, settlement.cost_responsibility)
-    paid = here.per_month(cohort.exposure * paid_per_month)
-    variance = chance_variance(here, net, risk_strata(paid, here.listed))
+    stratum = risk_strata(here.per_month(cohort.exposure * paid_per_month), here.listed)
+    variance = chance_variance(here, net, stratum)
     return dersimonian_laird(settlement.net_per_month, variance)
 
 

@@ -85,9 +85,9 @@ def fit_models(models: Iterable[Model | Predictor], fitted: Cohort, paid: Cohort
             return str(error)
 
     models = list(models)
-    for cohort in (fitted, paid):
-        for rule in cohort.flags:
-            cohort.profiles(rule)  # before the threads, which would each find them
+    cohorts = (paid,) if fitted is paid else (fitted, paid)
+    of_each(lambda found: (found[0].profiles(found[1]), found[0].totals(found[1])),  # before threads that all need them
+            [(cohort, rule) for rule in (None, *paid.flags) for cohort in cohorts], len(paid.cost))
     longest_first = sorted(models, key=lambda model: not isinstance(model, Predictor))
     with threadpool_limits(1):  # of BLAS and OpenMP, whose sums vary with the number of threads
         by_name = dict(zip((m.name for m in longest_first), of_each(fit, longest_first, len(paid.cost)), strict=True))

@@ -23,7 +23,7 @@ def named_groups(cohort: Cohort, only: Collection[str] | None = None) -> Iterato
     def wanted(name: str) -> bool:
         return only is None or name in only
 
-    for names, number in families(cohort):
+    for names, number in families_of_persons(cohort):
         if any(map(wanted, names)):
             of_row = number()
             yield from ((name, mask) for g, name in enumerate(names) if wanted(name) and (mask := of_row == g).any())
@@ -32,7 +32,7 @@ def named_groups(cohort: Cohort, only: Collection[str] | None = None) -> Iterato
             yield name, mask
 
 
-def families(cohort: Cohort) -> Iterator[tuple[tuple[str, ...], Callable[[], np.ndarray]]]:
+def families_of_persons(cohort: Cohort) -> Iterator[tuple[tuple[str, ...], Callable[[], np.ndarray]]]:
     """Names of groups of persons that share nobody, and which of them each row is in, integers of shape (n,); a number
     that names nothing for a row that is in none."""
     yield ("movers",), lambda: np.where(_movers(cohort)[cohort.person], 0, -1).astype(np.int8)
