@@ -1,5 +1,6 @@
 """Data too large to be laid out at once are worked on by stretches: the same to the last bit, and flags are bits."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +11,13 @@ from cohorts import random_cohort
 from half_years import half_year
 from lakemedelsmodell.data import checks
 from lakemedelsmodell.data.cohort import PackedFlags
+from lakemedelsmodell.data.engines import put_aside
 from lakemedelsmodell.data.threads import AT_ONCE, of_each
+from lakemedelsmodell.evaluation import Settings, analysis, evaluate
 from lakemedelsmodell.measures import comparison as comparisons
 from lakemedelsmodell.measures.comparison import compare
 from lakemedelsmodell.models import AgeSex, AgeSexPool, Boosting, ChronicConditions, fit_models
+from small_region import small_region
 
 
 def test_packed_flags_are_the_flags():
@@ -69,3 +73,47 @@ def test_a_hash_of_contents_by_stretches_is_the_same(monkeypatch):
 @pytest.mark.parametrize("rows", [0, 1, AT_ONCE // 2, AT_ONCE, AT_ONCE * 5])
 def test_long_columns_are_worked_on_one_by_one_in_the_same_order(rows):
     assert list(of_each(lambda x: x * x, range(7), rows)) == [x * x for x in range(7)]
+
+
+def test_what_duckdb_puts_aside_is_there_when_it_is_asked():
+    data = half_year([("1", "2025-03-01", "A10BA02", 1, 30.0, 40.0)])
+    backend = data.dispensings.get_backend()
+    backend.raw_sql("CREATE TABLE large AS SELECT hash(range) AS code FROM range(40_000_000)")
+
+    def told(query: str) -> int:
+        return backend.raw_sql(query).fetchone()[0]
+
+    in_memory, contents = "SELECT sum(memory_usage_bytes) FROM duckdb_memory()", "SELECT bit_xor(code) FROM large"
+    before, found = told(in_memory), told(contents)
+    put_aside(data.dispensings)
+    assert before > 250 * 2**20 > told(in_memory)
+    assert told(contents) == found
+
+
+def test_the_fit_period_s_persons_are_let_go_before_the_centres_are_measured(monkeypatch):
+    built, alive = [], []
+
+    def build(*arguments, build=analysis.build_cohort, **keywords):
+        cohort = build(*arguments, **keywords)
+        built.append(weakref.ref(cohort))
+        return cohort
+
+    def compare(payers, cohort, *arguments, compare=analysis.compare, **keywords):
+        alive.append([ref().period.start.month for ref in built if ref() is not None])
+        return compare(payers, cohort, *arguments, **keywords)
+
+    monkeypatch.setattr(analysis, "build_cohort", build)
+    monkeypatch.setattr(analysis, "compare", compare)
+    evaluate(small_region(), Settings(resamples=100))
+    assert len(built) == 3 and [len(months) for months in alive] == [2, 1]  # beside another period, and alone
+
+
+def test_a_comparison_without_groups_of_persons_settles_and_fits_alike():
+    data = random_cohort(4, n=500, n_centres=11)
+    payers, _ = fit_models([AgeSex(), ChronicConditions()], data, data, 0.7)
+    plain, bare = (compare(payers, data, 0.7, by_group=by_group) for by_group in (True, False))
+    assert len(plain.groups) and not len(bare.groups)
+    pd.testing.assert_frame_equal(bare.to_frame(), plain.to_frame(), check_exact=True)
+    assert bare.contrasts == plain.contrasts
+    for model, paid in plain.paid_per_month.items():
+        assert bare.paid_per_month[model].tobytes() == paid.tobytes()

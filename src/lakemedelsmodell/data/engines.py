@@ -65,7 +65,7 @@ def put_aside(table: Table) -> None:
     if backend.name == "duckdb":
         import duckdb
 
-        with suppress(duckdb.OutOfMemoryException):  # what is in use stays
+        with suppress(duckdb.Error):  # what is in use, or finds no room on disk, stays
             backend.raw_sql(f"SET memory_limit = '{MEMORY_AT_REST}'")
         backend.raw_sql(f"SET memory_limit = '{MEMORY_LIMIT}'")
 
