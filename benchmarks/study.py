@@ -18,8 +18,11 @@ from collections import Counter
 
 import numpy as np
 
-from lakemedelsmodell.simulation import load_scenario, streams
+from lakemedelsmodell.simulation import load_scenario, population, prescribing, streams, truth, world
 from lakemedelsmodell.study import replicate
+
+DRAWING = (streams, population, prescribing, truth, world)
+"""Modules that draw by index."""
 
 
 class Counted:
@@ -30,18 +33,20 @@ class Counted:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Counter[str]:
-        self._uniform = streams.Keyed.uniform
+        self._uniform = streams.uniform
 
-        def uniform(keyed: streams.Keyed, index: np.ndarray, draw: int = 0) -> np.ndarray:
+        def uniform(counter: np.ndarray, draw: int = 0) -> np.ndarray:
             with self._lock:
-                self.drawn["keyed"] += np.size(index)
-            return self._uniform(keyed, index, draw)
+                self.drawn["keyed"] += np.size(counter)
+            return self._uniform(counter, draw)
 
-        streams.Keyed.uniform = uniform  # type: ignore[method-assign]
+        for module in DRAWING:
+            module.uniform = uniform  # type: ignore[attr-defined]
         return self.drawn
 
     def __exit__(self, *_: object) -> None:
-        streams.Keyed.uniform = self._uniform  # type: ignore[method-assign]
+        for module in DRAWING:
+            module.uniform = self._uniform  # type: ignore[attr-defined]
 
 
 def cpu() -> float:
@@ -71,15 +76,15 @@ def main() -> None:
     options.add_argument("--world", default="skane_2026h1")
     options.add_argument("--scale", type=float, nargs="+", default=[0.1, 1.0])
     given = options.parse_args()
-    world = load_scenario(given.world)
-    replicate(world, world.seed, 0.005)  # whatever is imported and read once
+    scenario = load_scenario(given.world)
+    replicate(scenario, scenario.seed, 0.005)  # whatever is imported and read once
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load "
           f"{os.getloadavg()[0]:.1f}")
     for scale in given.scale:
         with Counted() as drawn:
-            replicate(world, world.seed, scale)
+            replicate(scenario, scenario.seed, scale)
         began, used = time.perf_counter(), cpu()
-        done = replicate(world, world.seed, scale)
+        done = replicate(scenario, scenario.seed, scale)
         wall, used = time.perf_counter() - began, cpu() - used
         region = done.measures["region"]
         persons, keyed = int(region["persons"]), drawn["keyed"]
