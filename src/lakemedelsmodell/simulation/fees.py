@@ -16,6 +16,13 @@ from lakemedelsmodell.facts import FeeStaircase
 PERIOD_DAYS = 365
 
 
+def runs(values: np.ndarray) -> np.ndarray:
+    """Where each run of equal values begins, int64."""
+    new = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return np.flatnonzero(new)
+
+
 def staircase_fee(staircase: FeeStaircase, gross_ore: np.ndarray) -> np.ndarray:
     """F: öre the patient has paid when the period's gross cost has reached ``gross_ore``; int64, same shape.
 
@@ -88,7 +95,8 @@ def patient_fees(person: np.ndarray, day: np.ndarray, gross: np.ndarray, stairca
         rows = np.flatnonzero(np.repeat(periods, length))
         paid[rows] = staircase_fee(staircase, spent.take(rows))
         paid_before[periods] = staircase_fee(staircase, carried[periods])
-    fees = np.diff(paid, prepend=0)
+    fees = paid.copy()
+    fees[1:] -= paid[:-1]
     fees[begin] = paid[begin] - paid_before
     return fees
 
@@ -99,12 +107,11 @@ def _periods(person: np.ndarray, day: np.ndarray, opening_end: np.ndarray | None
 
     Steps through everybody's first period, then everybody's second: as many rounds as the longest history has periods.
     """
-    after = np.diff(person, prepend=person[0] - 1)
-    first = np.flatnonzero(after)
+    first = runs(person)
     after_last = np.append(first[1:], len(person))
     span = int(day.max()) - (origin := int(day.min())) + 1
     order = np.repeat(np.arange(len(first)) * span - origin, after_last - first) + day
-    if after.min() < 0 or (order[1:] < order[:-1]).any():
+    if (np.diff(person[first]) < 0).any() or (order[1:] < order[:-1]).any():
         raise ValueError("rows must be sorted by person, then day")
 
     began = day[first].copy()

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from lakemedelsmodell import facts
+from lakemedelsmodell.simulation.fees import runs
 from lakemedelsmodell.simulation.scenario import Population, Scenario
 from lakemedelsmodell.simulation.streams import Streams, by_name, generator, uniform
 
@@ -280,7 +281,7 @@ class Listings:
     @cached_property
     def _first_and_moves(self) -> tuple[np.ndarray, np.ndarray]:
         """Each person's first row, and whether she has more."""
-        first = np.flatnonzero(np.diff(self.person, prepend=-1))
+        first = runs(self.person)
         return first, np.diff(first, append=len(self.person)) > 1
 
     @property

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from lakemedelsmodell import facts
+from lakemedelsmodell.simulation.fees import runs
 from lakemedelsmodell.simulation.illness import shifted
 from lakemedelsmodell.simulation.population import DAYS_A_YEAR, NOT_LATER, Listings, Persons
 from lakemedelsmodell.simulation.scenario import MoreDrug, Prescribing, Scenario
@@ -26,6 +27,8 @@ _FINE = 512
 _MOST_STOPS = 2.0
 _EPISODES, _REFILLS = 64, 64
 _CELLS = 32
+_AT_ONCE = 512
+"""Persons whose use of every group is looked through together: what that takes stays near the processor."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,13 @@ class Dynamics:
         """Probability to be on ``group`` on a given day, from the probability to use it in a year; all shape (S,)."""
         return use * self.on_given_use.take(_fine(use) + group * (_FINE + 1))
 
-    def most(self, use: np.ndarray, years: float) -> np.ndarray:
+    def most(self, years: float) -> np.ndarray:
         """No less than the probability to be on each group on a given day plus the hazard to begin in so many
-        ``years`` at that use or less; shape (n, G)."""
+        ``years``, by the use in a year, or less, / 512; shape (G, 513)."""
         on = np.minimum((np.arange(_FINE + 1) + 0.5) / _FINE, 1) * self.on_given_use
         with np.errstate(divide="ignore"):
             bound = on + self.stop[:, None] * years * on / np.maximum(1 - on, 0)
-        return np.maximum.accumulate(bound, axis=1).take(_fine(use) + np.arange(len(bound)) * (_FINE + 1))
+        return np.maximum.accumulate(bound, axis=1)
 
 
 def _fine(use: np.ndarray) -> np.ndarray:
@@ -241,15 +244,20 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, style: n
     years = days / DAYS_A_YEAR
     drawn = streams.sequential("use", G, "random")
     # Most never use most groups: 1 − (1 − a)e^(−b) is no more than a + b, which a table tells; the margin is rounding.
-    key = np.flatnonzero(drawn < dynamics.most(shifted(np.maximum(now, later), style.take(home, axis=0)), years) + 1e-6)
+    most, some = dynamics.most(years) + 1e-6, np.empty(drawn.shape, dtype=bool)
+    for begin in range(0, len(drawn), _AT_ONCE):
+        rows = slice(begin, begin + _AT_ONCE)
+        use = shifted(np.maximum(now[rows], later[rows]), style.take(home[rows], axis=0))
+        np.less(drawn[rows], most.take(_fine(use) + np.arange(G) * (_FINE + 1)), out=some[rows])
+    key = np.flatnonzero(some)
     person = key // G
     group = key - person * G
     u, odds = drawn.take(key).astype(np.float64), style.take(home.take(person) * G + group)
     on, on_later = (dynamics.on(shifted(use.take(key), odds), group) for use in (now, later))
     worse, better = np.maximum(on_later - on, 0.0), np.maximum(on - on_later, 0.0)
     at_most = dynamics.stop[group] * np.maximum(on / (1 - on), on_later / (1 - on_later)) * years
-    some = np.flatnonzero(u < 1 - (1 - on - worse) * np.exp(-at_most))
-    key, person, group, u, on, on_later, worse, better = _rows(some, key, person, group, u, on, on_later, worse, better)
+    do = np.flatnonzero(u < 1 - (1 - on - worse) * np.exp(-at_most))
+    key, person, group, u, on, on_later, worse, better = _rows(do, key, person, group, u, on, on_later, worse, better)
     counter = streams.keyed("spells").counter(person, G, group)
     stop = dynamics.stop.take(group)
     turn = years * uniform(counter, 2 * _EPISODES)
@@ -441,7 +449,7 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     row_bits, code_bits, day_bits = (int(top).bit_length() for top in (len(person), J, calendar.days))
     place = ((who << day_bits | day) << code_bits | code.take(row)) << row_bits | row
     place.sort()
-    place = place.take(np.flatnonzero(np.diff(place >> row_bits, prepend=-1)))
+    place = place.take(runs(place >> row_bits))
     row, place = place & (1 << row_bits) - 1, place >> row_bits
     substance, place = place & (1 << code_bits) - 1, place >> code_bits
     day, who = place & (1 << day_bits) - 1, place >> day_bits

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from lakemedelsmodell import facts
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.simulation import illness, prescribing, prices
-from lakemedelsmodell.simulation.fees import PERIOD_DAYS, patient_fees
+from lakemedelsmodell.simulation.fees import PERIOD_DAYS, patient_fees, runs
 from lakemedelsmodell.simulation.population import (
     NOT_LATER,
     Centres,
@@ -275,7 +275,7 @@ def opening_periods(who: np.ndarray, on: np.ndarray, gross: np.ndarray, phase: n
     if not len(who):
         return end, carried
     spent_by = np.cumsum(gross)
-    first = np.flatnonzero(np.diff(who, prepend=-1))
+    first = runs(who)
     last = np.append(first[1:], len(who)) - 1
     buyer = who[first]
     gap = np.diff(on, prepend=0) ** 2

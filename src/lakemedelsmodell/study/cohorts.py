@@ -22,6 +22,7 @@ from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.simulation.calibration import cells_on
+from lakemedelsmodell.simulation.fees import runs
 from lakemedelsmodell.simulation.tables import centre_tables
 from lakemedelsmodell.simulation.truth import ExpectedCost
 
@@ -324,7 +325,7 @@ class Flagger:
 
     def _dispensed(self, block: Block, bought: _Bought) -> np.ndarray:
         """Who has bought a code of each condition at all, as bits: the masks of a person's codes, one or the other."""
-        first = np.flatnonzero(np.diff(bought.person, prepend=-1))
+        first = runs(bought.person)
         held = np.zeros((len(block.persons), len(self._words)), dtype=np.uint64)
         if len(first):
             for w, word in enumerate(self._words):
