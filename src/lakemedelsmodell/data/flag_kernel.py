@@ -126,12 +126,12 @@ def meets_limits(conditions: ConditionSet, key: np.ndarray, milli_ddd: np.ndarra
     if (least := limits("min_packages")).any() or packages.min(initial=0) < 0:
         enough &= by_person(np.bincount(key, packages, size)) >= least
     day, key = day[dates].astype(np.int64), key[dates]
-    first, last, number = (np.zeros(size, dtype=np.int64) for _ in range(3))
+    first, last = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     first[key[::-1]], last[key] = day[::-1], day
     if limits("min_dates").max(initial=0) > 2:
-        number += np.bincount(np.unique(key << 16 | day) >> 16, minlength=size)
+        number = np.bincount(np.unique(key << 16 | day) >> 16, minlength=size)
     else:
-        number += 1 + (first < last)
+        number = 1 + (first < last)
     enough &= by_person(number) >= limits("min_dates")
     enough &= by_person(last - first) >= limits("min_days_apart")
     return enough.reshape(-1)
