@@ -1,10 +1,11 @@
 """The simulator's kernels against plain readings of them."""
 
 import numpy as np
+import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakemedelsmodell.simulation.prescribing import _next, solve_dynamics
+from lakemedelsmodell.simulation.prescribing import _next, in_order, solve_dynamics
 from lakemedelsmodell.simulation.streams import Keyed
 from lakemedelsmodell.simulation.world import opening_periods
 
@@ -46,6 +47,16 @@ def test_opening_periods_are_those_of_the_history_followed_row_by_row(history):
         *columns, np.array([p for p, _ in persons]), np.array([lag for _, lag in persons]), DAYS)
     for who, (phase, lag) in enumerate(persons):
         assert (end[who], carried[who]) == plain_opening([r for r in rows if r[0] == who], phase, lag)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 5)), max_size=40),
+       st.sampled_from([0, 2**20 - 20, 2**31]))
+def test_fills_lie_by_person_day_and_code_each_once_however_many_rows_there_are(fills, first):
+    rows = pd.DataFrame(fills, columns=["who", "day", "code"], dtype=np.int64)
+    rows["row"] = first + np.arange(len(rows))
+    plain = rows.sort_values(["who", "day", "code", "row"]).drop_duplicates(["who", "day", "code"])
+    found = in_order(*(rows[column].to_numpy() for column in rows))
+    assert [part.tolist() for part in found] == [plain[column].tolist() for column in plain]
 
 
 @given(st.lists(st.integers(0, 2**40), unique=True, min_size=2, max_size=50), st.integers(0, 5))
@@ -109,4 +120,5 @@ def test_a_year_s_users_fills_and_persistence_are_those_asked_for(use, persisten
     assert abs(number.sum() / filled.sum() - fills) < 0.07 * fills
     again = (filled[:, 0] & filled[:, 1]).sum() / filled[:, 0].sum()
     most_stops = stop > 1.99 * (1 - persistence) / persistence
-    assert again > persistence - 0.03 if most_stops else abs(again - persistence) < 0.03
+    near = 0.03 + 2 / np.sqrt(filled[:, 0].sum())
+    assert again > persistence - near if most_stops else abs(again - persistence) < near

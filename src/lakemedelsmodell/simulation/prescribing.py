@@ -445,15 +445,7 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     moved = (instead >= persons.born[due]) & (instead < last[shut]) & ((instead >= enters) == (then >= enters))
     day[shut[moved]] = instead[moved]
 
-    # By person, then day; a code is not filled twice on a day. All of it lies in the bits of one number.
-    row_bits, code_bits, day_bits = (int(top).bit_length() for top in (len(person), J, calendar.days))
-    place = ((who << day_bits | day) << code_bits | code.take(row)) << row_bits | row
-    place.sort()
-    place = place.take(runs(place >> row_bits))
-    row, place = place & (1 << row_bits) - 1, place >> row_bits
-    substance, place = place & (1 << code_bits) - 1, place >> code_bits
-    day, who = place & (1 << day_bits) - 1, place >> day_bits
-
+    who, day, substance, row = in_order(who, day, code.take(row), row)
     rolled = rolled.take(row)
     in_rolls = np.flatnonzero(rolled)
     centre = listings.centre_on(who, np.maximum(day, persons.enters.take(who)))
@@ -468,6 +460,20 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
         person=who.astype(np.int32), day=day.astype(np.int32), substance=substance.astype(np.int16), centre=centre,
         outside=outside.take(row), dose_dispensed=rolled, packages=packages, ddd=ddd,
         price=prices.take(substance * prices.shape[1] + calendar.month.take(day)) * dearer_pack.take(row), floor=floor)
+
+
+def in_order(who: np.ndarray, day: np.ndarray, code: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, ...]:
+    """By person, then day, then code; a code is not filled twice on a day: its first row stays. All int64.
+
+    The four lie in the bits of one number, which is sorted.
+    """
+    row_bits, code_bits, day_bits = (int(part.max(initial=0)).bit_length() for part in (row, code, day))
+    place = ((who << day_bits | day) << code_bits | code) << row_bits | row
+    place.sort()
+    place = place.take(runs(place >> row_bits))
+    row, place = place & (1 << row_bits) - 1, place >> row_bits
+    code, place = place & (1 << code_bits) - 1, place >> code_bits
+    return place >> day_bits, place & (1 << day_bits) - 1, code, row
 
 
 def _choose_codes(drugs: DrugTables, price_style: np.ndarray, home: np.ndarray, group: np.ndarray, u: np.ndarray
