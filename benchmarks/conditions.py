@@ -2,9 +2,10 @@
 
     python benchmarks/conditions.py [--rows 8000000] [--conditions 46] [--tries 3]
 
-The rule is the plain one, dispensed at all in the window. Ours reads Parquet, as it always does, nets corrections and
-resolves ladders; the others get their rows in memory and do neither, which favours them. Every way runs in a process
-of its own that has read its rows before the clock starts (ours: checked the files); best of the tries. polars,
+The rule is the plain one, dispensed at all in the window. Ours reads its rows from disk, as it always does, nets
+corrections, resolves ladders and finds the flags under the rule with thresholds, too; the others get their rows in
+memory and do nothing of it, which favours them. Every way runs in a process of its own that has read its rows before
+the clock starts (ours: checked the files and laid them by person); best of the tries. polars,
 pycomorb and R's data.table are used where they are installed and named where they are not. All must find the same.
 """
 
@@ -105,7 +106,12 @@ def ours(folder: Path, number: int, tries: int) -> Found:
     from lakemedelsmodell.data.flags import read_flags
 
     half_year, chosen = read_half_year(folder), conditions_of(number)
-    return best_of(tries, lambda: int(read_flags(half_year, WINDOW, chosen, "dispensed").iloc[:, 1:].to_numpy().sum()))
+
+    def once() -> int:
+        half_year.flags_read.clear()
+        return int(read_flags(half_year, WINDOW, chosen, "dispensed").iloc[:, 1:].to_numpy().sum())
+
+    return best_of(tries, once)
 
 
 def polars_by_hand(folder: Path, number: int, tries: int) -> Found:

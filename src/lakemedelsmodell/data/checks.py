@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -457,11 +457,35 @@ class Border:
                                           c.column, shown, n if i == 0 else 1)
                                   for i, (file, row, shown) in enumerate(rows)]
 
+    def check_all(self) -> None:
+        """Everything that can be wrong, in the order of the tables; raises DataError with all of it."""
+        for table in self.files:
+            self.check_table(table)
+        if not self.form:
+            self.check_keys()
+        self.raise_problems()
+
+    def sound(self) -> bool:
+        """Whether nothing is wrong yet, and nothing to be told without looking at every dispensing."""
+        if self.problems:
+            return False
+        for table in self.files.keys() - {"dispensings"}:
+            self.check_table(table)
+        self.refuse_personal_numbers("dispensings")
+        if not self.form:
+            self.check_keys()
+        return not (self.form or self.problems)
+
     def check_table(self, table: str) -> None:
         """What can be wrong inside one table."""
         if not self.sql(f"SELECT 1 FROM {table}_read LIMIT 1"):
             self.form.append(Problem(self.files[table], "the table is empty", "Put at least one row into it."))
             return
+        self.check(table, self.checks(table), noticed=NOTICED.get(table, {}))
+        self.refuse_personal_numbers(table)
+
+    def checks(self, table: str) -> list[Check]:
+        """What every row must have, and what none can be, whatever the other rows are."""
         has = self.has[table]
         filled = [c.name for c in self.tables[table] if c.filled] + ["in_base"] * ("in_base" in has)
         checks = [Check(f"{name} IS NULL AND unread_{name} IS NULL", "the value is missing", "Fill it in.", name)
@@ -472,16 +496,16 @@ class Border:
             named = PERSONAL_NUMBER.format(CENTURY, f"{SIGN}[0-9A-Z][0-9]{{3}}")
             checks += [Check(f"regexp_matches({column}, '(^|[^0-9]){named}($|[^0-9])')", *CENTRE_NAMES_SOMEBODY, column,
                              column) for column in ("centre_id", "name") if column in has]
-        self.check(table, checks + self.impossible(table), noticed=NOTICED.get(table, {}))
-        if "person_id" in has:
-            self._refuse_personal_numbers(table)
+        return checks + self.impossible(table)
 
     def impossible(self, table: str) -> list[Check]:
         """What no row of a table can be, whatever the other rows are."""
         return [c for c in CHECKS.get(table, ()) if c.column in self.has[table]]
 
-    def _refuse_personal_numbers(self, table: str) -> None:
+    def refuse_personal_numbers(self, table: str) -> None:
         """A personnummer or samordningsnummer where a pseudonym belongs."""
+        if "person_id" not in self.has[table]:
+            return
         long = "person_id >= 1000000000" if self.person == "BIGINT" else "length(person_id) BETWEEN 10 AND 17"
         bare = "person_id::VARCHAR"
         if self.person != "BIGINT":  # what programs put around a number: an apostrophe, SE, blanks, a float's .0
@@ -496,6 +520,8 @@ class Border:
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""
         for table, key, noun in (("centres", "centre_id", "centre"), ("persons", "person_id", "person")):
+            if not self.sql(f"SELECT count({key}) > count(DISTINCT {key}) FROM {table}_read")[0][0]:
+                continue
             again = Check("again", f"the {noun} is there twice", f"Keep one row for each {noun}.", key, key)
             self.check(table, [again],
                        f"(SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY file_, row_) > 1 "
@@ -525,8 +551,9 @@ class Border:
                 self.sql("CREATE TABLE persons AS SELECT (row_number() OVER (ORDER BY person_id) - 1)::INTEGER AS "
                          f"person, {names} FROM persons_read ORDER BY person")
             elif table == "dispensings":
-                self.sql("CREATE VIEW dispensings AS SELECT * REPLACE (coalesce(dose_dispensed, false) AS "
-                         f"dose_dispensed, {self._in_base()} AS in_base) FROM (SELECT {names} FROM {table}_read) d")
+                self.sql("CREATE VIEW dispensings_checked AS SELECT * REPLACE (coalesce(dose_dispensed, false) AS "
+                         f"dose_dispensed, {self._in_base()} AS in_base) FROM {table}_read d")
+                self.sql(f"CREATE VIEW dispensings AS SELECT {names} FROM dispensings_checked")
             else:
                 self.sql(f"CREATE TABLE {table} AS SELECT {names} FROM {table}_read")
         for table in self.files.keys() - {"dispensings"}:  # their places were for messages
@@ -551,15 +578,6 @@ class Border:
 
     # What is odd but not fatal
 
-    def content(self) -> Content:
-        """Codes and dates of the dispensings; missing values and odd codes are counted."""
-        self.say("looking through the dispensings")
-        seen = pd.DataFrame(
-            self.sql("SELECT atc, date_trunc('month', date)::DATE, count(*), min(date), max(date), "
-                     "count(*) - count(ddd), count(*) - count(gross_price) FROM dispensings GROUP BY ALL"),
-            columns=["atc", "month", "rows", "first", "last", "ddd_unknown", "gross_price_unknown"])
-        return self.summed(seen)
-
     def summed(self, seen: pd.DataFrame) -> Content:
         """The content from rows per code and month: first and last date, missing values."""
         codes = seen.astype({"atc": "str"}).groupby("atc", dropna=False)["rows"].sum().reset_index()
@@ -573,63 +591,52 @@ class Border:
         return Content(codes.dropna().sort_values("atc", ignore_index=True),
                        tuple(sorted(seen["month"].unique())), seen["first"].min(), seen["last"].max())
 
-    def count_rows(self) -> None:
-        """Count dispensings nobody's listing explains, and corrections no purchase explains."""
-        total = self.sql("SELECT count(*) FROM dispensings")[0][0]
-        lives = (f"SELECT person_id, start_date, coalesce(end_date, DATE '9999-12-31') AS end_date, {BORN} AS born, "
-                 "death_date AS died FROM listings JOIN persons USING (person_id)")
-        somebody, listed, unborn, dead = self.sql(
-            "SELECT count(*) FILTER (WHERE nth = 1), count(*) FILTER (WHERE date >= start_date AND date < end_date), "
-            "count(*) FILTER (WHERE date < first_born), count(*) FILTER (WHERE date >= first_died) "
-            "FROM (SELECT person_id, date FROM dispensings) JOIN (SELECT *, row_number() OVER nth AS nth, "
-            "CASE WHEN row_number() OVER nth = 1 THEN born END AS first_born, "
-            f"CASE WHEN row_number() OVER nth = 1 THEN died END AS first_died FROM ({lives}) "
-            "WINDOW nth AS (PARTITION BY person_id)) USING (person_id)")[0]
-        self.count("dispensings_of_unlisted_person", total - somebody)
-        self.count("dispensings_outside_listing", somebody - listed)
-        self.count("dispensings_before_birth", unborn)
-        self.count("dispensings_after_death", dead)
-        unborn, dead = self.sql("SELECT count(*) FILTER (WHERE start_date < born), "
-                                f"count(*) FILTER (WHERE start_date >= died) FROM ({lives})")[0]
-        self.count("listings_before_birth", unborn)
-        self.count("listings_after_death", dead)
-        self.count("correction_without_purchase", self.sql(
-            "SELECT count(*) FROM (SELECT sum(packages) AS net FROM dispensings SEMI JOIN (SELECT DISTINCT person_id, "
-            "atc, date FROM dispensings WHERE packages < 0) USING (person_id, atc, date) "
-            "GROUP BY person_id, atc, date) WHERE net < 0")[0][0])
-
-    def digest(self) -> str:
+    def digest(self, dispensings: Hashes) -> str:
         """A hash of all tables that depends on no order or file; repeated dispensings are counted on the way.
 
-        Sorted row hashes give both; numbers are hashed in thousandths, so that 1 and 1.0 agree.
+        Sorted row hashes give both; those of the dispensings are at hand.
         """
         total = hashlib.sha256()
         for table in self.files:
-            columns = ", ".join(f"round({c.name} * 1000)::BIGINT" if c.kind == "number" else c.name
-                                for c in self.tables[table])
             total.update(table.encode())
             again = 0
-            for rows in self._in_order(f"SELECT hash({columns}) FROM {table}"):
+            for rows in dispensings if table == "dispensings" else self._hashes(table):
                 again += int(np.count_nonzero(rows[1:] == rows[:-1]))
                 total.update(rows.data)
             if table == "dispensings":
                 self.count("duplicate_rows", again)
         return total.hexdigest()
 
-    def _in_order(self, query: str) -> Iterator[np.ndarray]:
-        """The numbers (uint64) a query gives, sorted, in stretches of about :data:`SORTED_AT_ONCE`; equal ones lie in
-        the same."""
-        bits = (self.sql(f"SELECT count(*) FROM ({query})")[0][0] // SORTED_AT_ONCE).bit_length()
-        batches = self.connection.con.sql(query).to_arrow_reader(1 << 20)
-        parts = [self.scratch / f"hashes_{i}" for i in range(1 << bits)]
-        with ExitStack() as open_files:
-            files = [open_files.enter_context(part.open("wb")) for part in parts]
-            for batch in batches:
-                rows = batch.column(0).to_numpy()
-                place = rows >> np.uint64(64 - bits) if bits else None
-                for i, file in enumerate(files):
-                    file.write((rows if place is None else rows[place == i]).data)
-        for part in parts:
+    def row_hash(self, table: str) -> str:
+        """SQL: a hash of a row; numbers are hashed in thousandths, so that 1 and 1.0 agree."""
+        columns = ", ".join(f"try_cast(round({c.name} * 1000) AS BIGINT)" if c.kind == "number" else c.name
+                            for c in self.tables[table])
+        return f"hash({columns})"
+
+    def _hashes(self, table: str) -> Hashes:
+        hashes = Hashes(self.scratch, table, self.sql(f"SELECT count(*) FROM {table}")[0][0])
+        for batch in self.connection.con.sql(f"SELECT {self.row_hash(table)} FROM {table}").to_arrow_reader(1 << 20):
+            hashes.add(batch.column(0).to_numpy())
+        return hashes
+
+
+class Hashes:
+    """Numbers (uint64) taken in any order and given back sorted once, in stretches of about :data:`SORTED_AT_ONCE`;
+    equal ones lie in the same. ``n`` is how many there will be."""
+
+    def __init__(self, scratch: Path, table: str, n: int) -> None:
+        self.bits = (n // SORTED_AT_ONCE).bit_length()
+        self.parts = [scratch / f"hashes_{table}_{i}" for i in range(1 << self.bits)]
+        self.files = [part.open("wb") for part in self.parts]
+
+    def add(self, rows: np.ndarray) -> None:
+        place = rows >> np.uint64(64 - self.bits) if self.bits else None
+        for i, file in enumerate(self.files):
+            file.write((rows if place is None else rows[place == i]).data)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for part, file in zip(self.parts, self.files, strict=True):
+            file.close()
             rows = np.fromfile(part, dtype=np.uint64)
             part.unlink()
             rows.sort()

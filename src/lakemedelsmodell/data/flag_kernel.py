@@ -6,6 +6,7 @@ one per person, code and date with corrections already deducted, sorted by perso
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -155,3 +156,8 @@ def resolved(found: np.ndarray, conditions: ConditionSet) -> np.ndarray:
         if c.yields_to:
             held[:, number[c.name]] &= ~before[:, [number[y] for y in c.yields_to]].any(axis=1)
     return held
+
+
+def least(limit: float | None) -> int:
+    """A threshold in thousandths; what a float adds in its last digit does not raise it."""
+    return math.ceil(round((limit or 0) * 1000, 6))

@@ -6,7 +6,6 @@ result depends on the order of the rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from lakemedelsmodell.data import reduction
 from lakemedelsmodell.data.cohort import Cohort, PackedFlags
 from lakemedelsmodell.data.engines import arrays, arrow, first_row, kept
-from lakemedelsmodell.data.flag_kernel import resolved
-from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.data.flag_kernel import least
+from lakemedelsmodell.data.periods import BAND_MONTHS, MONTH_PARTS, Period, add_months
+from lakemedelsmodell.data.reduction import How
+from lakemedelsmodell.data.rows import Rows, day_number
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem
 from lakemedelsmodell.facts import BAND_FROM, N_CELLS, SEXES
@@ -30,12 +32,8 @@ if TYPE_CHECKING:
 
 Rule = Literal["dispensed", "listed"]
 
-MONTH_PARTS = math.lcm(28, 29, 30, 31)
-"""Parts of a month, so that listed days ÷ days of the month are whole numbers."""
-
-BAND_MONTHS = 5 * 12
-MASK_BITS = 62
-"""Conditions that one whole number has room for."""
+AMOUNT = {"benefit_cost": "cost", "gross_price": "gross"}
+"""Column of ``rows.Rows`` by cost base."""
 
 OPEN_END = date(9999, 12, 31)
 
@@ -86,20 +84,19 @@ def build_cohort(
     lookback = lookback or Period.half_year_of(period.start).before(12)
 
     say(f"{period}: months and costs")
-    listed = _listed_once(half_year)
-    rows, borne, counts = _months_and_costs(half_year, listed, period, months, cost_base, borne_by)
+    rows, borne, counts = _months_and_costs(half_year, period, months, cost_base, borne_by)
     person = rows["person"].astype(np.int64)
     persons = half_year.persons.order_by("person")
     male = arrays(persons.select(male=(persons.sex == "M").ifelse(1, 0)))["male"].astype(np.uint8)
     newcomer = np.zeros(len(male), dtype=bool)
     newcomer[person] = True
-    newcomer[arrays(_listed_throughout(listed, lookback))["person"]] = False
+    newcomer[_listed_throughout(half_year, lookback)] = False
     counts["persons_without_history"] = int(np.count_nonzero(newcomer))
 
     say(f"{period}: conditions from {lookback}")
+    groups, prior_cost = _traits(half_year, period, lookback, conditions, cost_base) if traits else ({}, None)
     window = (lookback.start, lookback.end)
     flags: dict[str, np.ndarray] = {rule: _flags(half_year, window, conditions, rule)[person] for rule in rules}
-    groups, prior_cost = _traits(half_year, listed, period, lookback, cost_base) if traits else ({}, None)
     return Cohort(
         centres=half_year.centres_frame, period=period, person=person, centre=rows["centre"].astype(np.int32),
         sex=male[person], band=rows["band"].astype(np.uint8), months=rows["parts"] / MONTH_PARTS,
@@ -195,11 +192,18 @@ def centre_sums(half_year: HalfYear, period: Period, conditions: ConditionSet, *
         pd.DataFrame({f"flag_{name}": by_flag[:, number[name]] for name in conditions.names})], axis=1)
 
 
-def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months: str, cost_base: str, borne_by: str
+def _months_and_costs(half_year: HalfYear, period: Period, months: How, cost_base: str, borne_by: str
                       ) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, int]]:
     """Parts of months and öre per person, centre and band, sorted; SEK borne by each centre; what is left out."""
+    if half_year.rows and borne_by == "listing":
+        amount = AMOUNT[cost_base]
+        sums, counted = reduction.months_and_costs(half_year.rows, period, months, amount,
+                                                   len(half_year.centres_frame))
+        there = half_year.rows.sums.within((period.start, period.end))
+        rows, ore = (int((there[name] - there[f"outside_{name}"]).sum()) for name in ("rows", amount))
+        return sums, None, _left_out(0, 0, rows - counted, ore - int(sums["ore"].sum()))
     t, borne, others, others_ore, total = _rows_of_months_and_costs(
-        half_year, listed, period, months, cost_base, borne_by)
+        half_year, _listed_once(half_year), period, months, cost_base, borne_by)
     t = t.group_by("person", "centre", "band").agg(
         parts=t.parts.sum().cast("int32"), ore=t.ore.sum(), rows=t.rows.sum().cast("int32"))
     sums = arrays(t)
@@ -208,10 +212,13 @@ def _months_and_costs(half_year: HalfYear, listed: Table, period: Period, months
     order = np.argsort(key + sums["band"])
     for name in sums:
         sums[name] = sums[name][order]
-    return sums, borne, {
-        "dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
-        "dispensings_without_listed_month": total["rows"] - others - counted,
-        "cost_without_listed_month_sek": round((total["ore"] - others_ore - int(sums["ore"].sum())) / 100)}
+    return sums, borne, _left_out(others, others_ore, total["rows"] - others - counted,
+                                  total["ore"] - others_ore - int(sums["ore"].sum()))
+
+
+def _left_out(others: int, others_ore: int, unlisted: int, unlisted_ore: int) -> dict[str, int]:
+    return {"dispensings_of_other_prescribers": others, "cost_of_other_prescribers_sek": round(others_ore / 100),
+            "dispensings_without_listed_month": unlisted, "cost_without_listed_month_sek": round(unlisted_ore / 100)}
 
 
 def _rows_of_months_and_costs(half_year: HalfYear, listed: Table, period: Period, months: str, cost_base: str,
@@ -311,20 +318,24 @@ def _borne(half_year: HalfYear, matched: Table) -> tuple[np.ndarray, int, int]:
     return by["ore"].reindex(ids).fillna(0).to_numpy(float) / 100, int(others["rows"]), int(others["ore"])
 
 
-def _listed_throughout(listed: Table, window: Period) -> Table:
-    """Persons listed on every day of the window."""
+def _listed_throughout(half_year: HalfYear, window: Period) -> np.ndarray:
+    """Numbers of the persons listed on every day of the window."""
     import ibis
 
+    if half_year.rows:
+        listed, days = half_year.rows.listed, (day_number(window.start), day_number(window.end))
+        return np.flatnonzero(np.bincount(listed.person, listed.days(days)) == days[1] - days[0])
+    listed = _listed_once(half_year)
     t = listed.filter(listed.start < window.end, listed.end > window.start)
     days = ibis.least(t.end, window.end).delta(ibis.greatest(t.start, window.start), unit="day")
     t = t.group_by("person").agg(days=days.sum())
-    return t.filter(t.days == (window.end - window.start).days).select("person")
+    return arrays(t.filter(t.days == (window.end - window.start).days).select("person"))["person"]
 
 
 # Traits
 
 
-def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period, cost_base: str
+def _traits(half_year: HalfYear, period: Period, lookback: Period, conditions: ConditionSet, cost_base: str
             ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Groups by what no model sees, bool per person, and SEK in the look-back per month listed then, nan for nobody's.
 
@@ -335,23 +346,30 @@ def _traits(half_year: HalfYear, listed: Table, period: Period, lookback: Period
     period begins.
     """
     n, year = _persons(half_year), period.before(HISTORY_MONTHS)
-    stay = arrays(_stay(listed, lookback, year))
-
-    def of_all(table: dict[str, np.ndarray], column: str) -> np.ndarray:
-        found = np.zeros(n, dtype=np.int64)
-        found[table["person"]] = table[column]
-        return found
-
-    bought = arrays(_bought(half_year, lookback, cost_base))
-    listed_days = of_all(stay, "lookback_days")
+    if half_year.rows:
+        seen = _look_back(half_year, (lookback.start, lookback.end), conditions, cost_base)
+        drugs, dosed, ore = seen.drugs, seen.dosed, seen.ore
+        listed_days, days, moved = reduction.stays(half_year.rows.listed, lookback, year, n)
+    else:
+        drugs, dosed, ore = _of_all(_bought(half_year, lookback, cost_base), n)
+        listed_days, days, moved = _of_all(_stay(_listed_once(half_year), lookback, year), n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_day = np.where(listed_days > 0, of_all(bought, "ore") / 100 / listed_days, np.nan)
+        per_day = np.where(listed_days > 0, ore / 100 / listed_days, np.nan)
     days_a_month = (lookback.end - lookback.start).days / lookback.n_months
     return {
-        f"drugs:{MANY_DRUGS}+": of_all(bought, "drugs") >= MANY_DRUGS,
-        "dose_dispensed:yes": of_all(bought, "dosed") > 0,
-        "moved:yes": of_all(stay, "moved") > 0, "history:short": of_all(stay, "days") < (year.end - year.start).days,
+        f"drugs:{MANY_DRUGS}+": drugs >= MANY_DRUGS, "dose_dispensed:yes": dosed > 0,
+        "moved:yes": moved > 0, "history:short": days < (year.end - year.start).days,
     }, per_day * days_a_month if lookback.end <= period.start else None
+
+
+def _of_all(table: Table, n: int) -> list[np.ndarray]:
+    """The table's columns but the person, int64, shape (n,): 0 of those who are not in it."""
+    columns = arrays(table)
+    person = columns.pop("person")
+    found = [np.zeros(n, dtype=np.int64) for _ in columns]
+    for of_all, column in zip(found, columns.values(), strict=True):
+        of_all[person] = column
+    return found
 
 
 def _bought(half_year: HalfYear, lookback: Period, cost_base: str) -> Table:
@@ -389,6 +407,8 @@ def _flags(half_year: HalfYear, window: tuple[date, date], conditions: Condition
 
     They are read once and then fixed: periods of one half-year share them.
     """
+    if half_year.rows and (window, conditions, rule) not in half_year.flags_read:
+        _look_back(half_year, window, conditions)
     if (window, conditions, rule) in half_year.flags_read:
         return half_year.flags_read[window, conditions, rule]
     held = arrays(_held(half_year, window, conditions, rule))
@@ -398,6 +418,16 @@ def _flags(half_year: HalfYear, window: tuple[date, date], conditions: Condition
             bits[held["person"][held["condition"] == number], c // 8] |= np.uint8(128 >> c % 8)
     half_year.flags_read[window, conditions, rule] = bits
     return bits
+
+
+def _look_back(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet,
+               cost_base: str = "benefit_cost") -> reduction.LookBack:
+    """All that a window of rows by person tells; its flags and its codes' users are kept."""
+    assert half_year.rows
+    found = reduction.look_back(half_year.rows, window, conditions, list(half_year.codes["atc"]), AMOUNT[cost_base])
+    half_year.flags_read.update({(window, conditions, rule): bits for rule, bits in found.flags.items()})
+    half_year.flags_read["users", window] = found.users
+    return found
 
 
 def _columns(conditions: ConditionSet) -> np.ndarray:
@@ -508,16 +538,11 @@ def _found(marks: Table, conditions: ConditionSet, rule: Rule) -> Table:
         "condition": np.arange(len(conditions.conditions), dtype=np.int32),
         "min_dates": [c.min_dates or 0 for c in conditions.conditions],
         "min_days_apart": [c.min_days_apart or 0 for c in conditions.conditions],
-        "min_ddd": [_least(c.min_ddd) for c in conditions.conditions],
-        "min_packages": [_least(c.min_packages) for c in conditions.conditions]}))
+        "min_ddd": [least(c.min_ddd) for c in conditions.conditions],
+        "min_packages": [least(c.min_packages) for c in conditions.conditions]}))
     t = marks.join(limits, "condition")
     return t.filter(t.dates >= t.min_dates, t.last.delta(t.first, unit="day") >= t.min_days_apart,
                     t.ddd >= t.min_ddd, t.packages >= t.min_packages).select("person_id", "condition")
-
-
-def _least(limit: float | None) -> int:
-    """A threshold in thousandths; what a float adds in its last digit does not raise it."""
-    return math.ceil(round((limit or 0) * 1000, 6))
 
 
 def _resolve(found: Table, conditions: ConditionSet) -> Table:
@@ -570,44 +595,21 @@ def read_flags(half_year: HalfYear, window: tuple[date, date], conditions: Condi
         ``person_id`` (sorted) and one bool column per reported condition, named as the condition is.
     """
     persons = _frame(half_year.persons.order_by("person").select("person_id"))
-    plain = (rule == "dispensed" and len(conditions.conditions) <= MASK_BITS
-             and half_year.dispensings.get_backend().name == "duckdb")
-    held = (_dispensed(half_year, window, conditions) if plain else PackedFlags(
-        {rule: _flags(half_year, window, conditions, rule)}, len(conditions.names))[rule])
+    held = PackedFlags({rule: _flags(half_year, window, conditions, rule)}, len(conditions.names))[rule]
     return pd.concat([persons, pd.DataFrame(held, columns=list(conditions.names))], axis=1)
-
-
-def _dispensed(half_year: HalfYear, window: tuple[date, date], conditions: ConditionSet) -> np.ndarray:
-    """Flags under ``dispensed`` alone, bool, shape (P, C): a mask per code, put together by person.
-
-    Dates and amounts are not asked for, so it takes less than :func:`_flags`; a property test judges both.
-    """
-    import ibis
-
-    expanded = conditions.expand(half_year.codes["atc"])
-    bit = expanded["condition"].map({name: 1 << i for name, i in _numbers(conditions).items()})
-    masks = bit.groupby(expanded["atc"]).agg(np.bitwise_or.reduce).reset_index(name="mask")
-    codes = ibis.memtable(masks, schema={"atc": "string", "mask": "int64"})
-    t = half_year.dispensings
-    t = t.filter(t.date >= window[0], t.date < window[1]).semi_join(codes, "atc")
-    key = ["person_id", "atc", "date"]
-    corrected = kept(t.filter(t.packages <= 0).select(key).distinct())
-    bought = t.anti_join(corrected, key).select("person_id", "atc")
-    left = t.semi_join(corrected, key)
-    left = left.group_by(key).agg(packages=_thousandths(left.packages).sum())
-    bought = bought.union(left.filter(left.packages > 0).select("person_id", "atc")).join(codes, "atc")
-    by_person = bought.group_by("person_id").agg(mask=bought["mask"].bit_or())
-    found = arrays(by_person.join(half_year.persons, "person_id").select("person", "mask"))
-    mask = np.zeros(_persons(half_year), dtype=np.int64)
-    mask[found["person"]] = found["mask"]
-    held = resolved((mask[:, None] >> np.arange(len(conditions.conditions)) & 1).astype(bool), conditions)
-    return held[:, [_numbers(conditions)[name] for name in conditions.names]]
 
 
 def dispensings_outside(half_year: HalfYear, window: tuple[date, date]) -> int:
     """Number of dispensings before or after ``window`` [from, to)."""
+    if half_year.rows and _whole_months(window):
+        sums = half_year.rows.sums
+        return int(sums.of["rows"].sum() - sums.within(window)["rows"].sum())
     t = half_year.dispensings
     return _rows(t.filter((t.date < window[0]) | (t.date >= window[1])))
+
+
+def _whole_months(window: tuple[date, date]) -> bool:
+    return window[0].day == window[1].day == 1
 
 
 def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame:
@@ -619,6 +621,8 @@ def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame
         atc (sorted), rows, packages, ddd, cost_sek, gross_sek (SEK, nan where any is unknown), base_rows,
         positive_rows (rows with packages above 0), persons (who were dispensed it).
     """
+    if half_year.rows and _whole_months(window):
+        return _code_summary(half_year, half_year.rows, window)
     t = half_year.dispensings
     t = t.filter(t.date >= window[0], t.date < window[1], t.atc.notnull())
     sums = _frame(t.group_by("atc").agg(
@@ -629,6 +633,17 @@ def code_summary(half_year: HalfYear, window: tuple[date, date]) -> pd.DataFrame
     sums[["packages", "ddd"]] = sums[["packages", "ddd"]] / 1000
     sums[["cost_sek", "gross_sek"]] = sums[["cost_sek", "gross_sek"]].astype(float) / 100
     return sums.assign(gross_sek=sums["gross_sek"].where(sums["gross_unknown"] == 0)).drop(columns="gross_unknown")
+
+
+def _code_summary(half_year: HalfYear, rows: Rows, window: tuple[date, date]) -> pd.DataFrame:
+    users = half_year.flags_read.get(("users", window))
+    s = {name: per_code[:-1] for name, per_code in rows.sums.within(window).items()}
+    sums = half_year.codes[["atc"]].assign(
+        rows=s["rows"], packages=s["packages"] / 1000, ddd=s["ddd"] / 1000, cost_sek=s["cost"] / 100,
+        gross_sek=np.where(s["no_gross"] == 0, s["gross"] / 100, np.nan), base_rows=s["rows"] - s["outside_rows"],
+        positive_rows=s["rows"] - s["not_bought"],
+        persons=reduction.users(rows, window) if users is None else users)
+    return sums[sums["rows"] > 0].reset_index(drop=True)
 
 
 def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot", "days"] = "snapshot",
@@ -644,6 +659,14 @@ def centre_use(half_year: HalfYear, period: Period, *, months: Literal["snapshot
         centre_id, atc (sorted by both), ddd, cost (SEK in the cost base) and persons. Rows without a code are left
         out.
     """
+    if half_year.rows and borne_by == "listing":
+        K = len(half_year.centres_frame)
+        use = reduction.use_of_codes(half_year.rows, period, months, AMOUNT[cost_base], K)
+        centre, code = np.nonzero(use["rows"])
+        return pd.DataFrame({
+            "centre_id": half_year.centres_frame["centre_id"].to_numpy()[centre],
+            "atc": half_year.codes["atc"].array[code], "ddd": use["ddd"][centre, code] / 1000,
+            "cost": use["ore"][centre, code] / 100, "persons": use["persons"][centre, code]})
     t = half_year.dispensings
     t = t.filter(t.date >= period.start, t.date < period.end, t.in_base, t.atc.notnull())
     amount = t.cost if cost_base == "benefit_cost" else t.gross_price

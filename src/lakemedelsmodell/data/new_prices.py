@@ -32,5 +32,5 @@ def at_new_prices(half_year: HalfYear, price_index: Mapping[str, float], since: 
     factor = ibis.ifelse(rows.date >= since,
                          ibis.cases(*((rows.atc == code, new) for code, new in index.items()), else_=1.0), 1.0)
     priced = rows.mutate(cost=rows.cost * factor, gross_price=rows.gross_price * factor)
-    return replace(half_year, dispensings=priced, flags_read={},
+    return replace(half_year, dispensings=priced, rows=None, flags_read={},
                    content_hash=f"{half_year.content_hash} at new prices {sorted(index.items())} {since}")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
 from lakemedelsmodell.errors import UserError
+
+MONTH_PARTS = math.lcm(28, 29, 30, 31)
+"""Parts of a month, so that listed days ÷ days of the month are whole numbers."""
+
+BAND_MONTHS = 5 * 12
 
 
 def add_months(day: date, months: int) -> date:

@@ -13,6 +13,8 @@ from lakemedelsmodell.data.checks import Border, Source
 from lakemedelsmodell.data.columns import TABLES
 from lakemedelsmodell.data.engines import connect
 from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.rows import Rows
+from lakemedelsmodell.data.scan import scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,6 +79,8 @@ class HalfYear:
         First and last date of a dispensing.
     has : mapping of table name -> set of str
         The columns that hold something.
+    rows : Rows or None
+        The dispensings of files as whole numbers; None of a database, whose rows stay there.
     """
 
     connection: Backend
@@ -94,6 +98,7 @@ class HalfYear:
     first_day: date
     last_day: date
     has: Mapping[str, set[str]]
+    rows: Rows | None = None
     held: Any = field(default=None, repr=False)
     flags_read: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -142,16 +147,18 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
                 border.read(table, sources[table])
         if border.form:
             border.raise_problems()
-        for table in border.files:
-            border.check_table(table)
-        if not border.form:
-            border.check_keys()
-        border.raise_problems()
+        unread = list(border.problems)
+        if not border.sound():  # whoever has to mend something is told all of it
+            border.form, border.problems = [], unread
+            border.check_all()
         border.hand_over()
-        content = border.content()
-        border.count_rows()
-        content_hash = border.digest()
-    table = border.connection.table
+        scanned = scan(border)
+        if scanned is None:
+            border.check_table("dispensings")
+            border.raise_problems()
+        assert scanned
+        content_hash = border.digest(scanned.hashes)
+    content, table = scanned.content, border.connection.table
     centres = table("centres").order_by("centre_id").to_pandas()
     return HalfYear(
         connection=border.connection, centres=table("centres"), persons=table("persons"), listings=table("listings"),
@@ -160,7 +167,8 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
                                                       if c in border.has["centres"])]],
         codes=content.codes, found=tuple(border.found), counts=dict(sorted(border.counts.items())),
         content_hash=content_hash,
-        months_seen=content.months, first_day=content.first, last_day=content.last, has=border.has, held=held)
+        months_seen=content.months, first_day=content.first, last_day=content.last, has=border.has,
+        rows=scanned.rows, held=held)
 
 
 def default_period(half_year: HalfYear) -> tuple[Period, bool]:

@@ -1,0 +1,165 @@
+"""Rows as whole numbers by person give what the expressions for databases find, on half-years that hypothesis draws."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from half_years import day, half_year
+from lakemedelsmodell.data import rows as by_person
+from lakemedelsmodell.data import scan
+from lakemedelsmodell.data.flags import build_cohort, centre_use, code_summary, dispensings_outside, read_flags
+from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.reduction import counted_dates
+from lakemedelsmodell.data.rows import CODE, DAYS, MONTH, PERSON
+from lakemedelsmodell.data.tables import HalfYear
+from property.test_flags_property import CONDITIONS, H1, WINDOW, dispensings, lives
+
+STRANGERS, NOBODY = ["77", "78"], None
+UNEXPLAINED = ("dispensings_of", "dispensings_outside", "dispensings_before", "dispensings_after", "correction_without",
+               "listings_before", "listings_after")
+
+
+@pytest.fixture
+def in_small_pieces(monkeypatch):
+    """Blocks of four persons, handed over three rows at a time."""
+    monkeypatch.setattr(by_person, "PLACE", 2)
+    monkeypatch.setattr(by_person, "BLOCK", 4)
+    monkeypatch.setattr(by_person, "MANY_PIECES", 1)
+    monkeypatch.setattr(scan, "BATCH", 3)
+
+
+@st.composite
+def tables(draw) -> tuple[list[dict], list[tuple], list[tuple]]:
+    """Moves, deaths, corrections, fractions of packages, strangers, rows of nobody, without a code or outside the base.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    persons, listings = draw(lives())
+    first = {p: i for i, (p, *_) in reversed(list(enumerate(listings)))}
+    listings = [(p, c, date(2020, 1, 1) if first[p] == i and rng.random() < 0.5 else a, b)
+                for i, (p, c, a, b) in enumerate(listings)]
+    rows = draw(dispensings(first=date(2024, 12, 20), days=560))
+    gross_known = rng.random() < 0.7
+    for r in rows:
+        r["person"] = rng.choice([r["person"]] * 8 + STRANGERS) if rng.random() > 0.05 else NOBODY
+        r["atc"] = None if rng.random() < 0.05 else r["atc"]
+        r["packages"] = float(rng.choice([r["packages"]] * 5 + [0.5, 0.0004]))
+        r["ddd"] = None if rng.random() < 0.05 else r["ddd"]
+        r["cost"] = 0.0 if r["cost"] < 0 < r["packages"] else r["cost"]
+        r["in_base"] = bool(rng.random() < 0.8)
+        r["gross_price"] = abs(r["cost"]) + 1 if gross_known or rng.random() < 0.5 else None
+    return rows, persons, listings or [("1", "A", "2020-01-01", None)]
+
+
+def as_half_year(rows: list[dict], persons: list[tuple], listings: list[tuple]) -> HalfYear:
+    return half_year([(r["person"], r["date"], r["atc"], r["packages"], r["ddd"], r["cost"]) for r in rows],
+                     persons=persons, listings=listings, dose_dispensed=[r["dosed"] for r in rows],
+                     **{name: [r[name] for r in rows] for name in ("in_base", "gross_price")})
+
+
+def asked(year: HalfYear) -> dict[str, object]:
+    """Every answer there are two ways to, as text that shows each last digit and type."""
+    found: dict[str, object] = {}
+    gross_known = "gross_price" in year.has["dispensings"] and not year.counts.get("gross_price_unknown")
+    bases = ["benefit_cost"] + ["gross_price"] * gross_known
+    for months in ("snapshot", "days"):
+        for base in bases:
+            cohort = build_cohort(year, H1, CONDITIONS, months=months, cost_base=base, traits=True)
+            arrays = {name: getattr(cohort, name) for name in (
+                "person", "centre", "sex", "band", "months", "cost", "prior_cost")} | dict(cohort.groups) | {
+                f"flags {rule}": bits for rule, bits in cohort.flags.bits.items()}
+            found[f"{months} {base}"] = {name: (str(a.dtype), a.tobytes()) for name, a in arrays.items()} | {
+                "counts": dict(cohort.counts)}
+            found[f"use {months} {base}"] = text(centre_use(year, H1, months=months, cost_base=base))
+    half = build_cohort(year, Period.half_year(2025, 2), CONDITIONS, rules=("listed",))
+    found["fit"] = (half.cost.tobytes(), half.flags.bits["listed"].tobytes(), dict(half.counts))
+    for rule in ("dispensed", "listed"):
+        found[rule] = text(read_flags(year, (date(2025, 3, 7), date(2026, 2, 3)), CONDITIONS, rule))
+    for window in (WINDOW, (date(2025, 7, 1), date(2026, 1, 1)), (date(2025, 7, 3), date(2026, 1, 9))):
+        found[f"codes {window}"] = text(code_summary(year, window))
+        found[f"outside {window}"] = dispensings_outside(year, window)
+    return found
+
+
+def text(frame: pd.DataFrame) -> str:
+    return frame.to_csv() + str(frame.dtypes.astype(str).to_dict())
+
+
+@settings(max_examples=5, derandomize=True, phases=[Phase.generate],
+          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(drawn=tables())
+def test_both_ways_give_the_same_to_the_last_bit(in_small_pieces, drawn):
+    year = as_half_year(*drawn)
+    assert year.rows and len(year.rows.blocks) >= 3
+    ours, theirs = asked(year), asked(replace(year, rows=None, flags_read={}))
+    for question, answer in theirs.items():
+        assert ours[question] == answer, question
+
+
+@settings(max_examples=60, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_dates_that_count_are_those_of_a_plain_reading(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(0, 60))
+    code, on = rng.integers(0, 2, n), rng.choice([3, 9, 30, 31, 32, 58, 59, 90], n)  # of January to April 1950
+    key = np.sort(rng.integers(0, 2, n) << PERSON | code << CODE | on)
+    packages, dosed = rng.choice([1000, 2000, -1000, 0], n, p=[0.6, 0.2, 0.15, 0.05]), rng.random(n) < 0.6
+    expected = set()
+    for drug in np.unique(key >> CODE):
+        doses = defaultdict(list)
+        for one in np.unique(key[key >> CODE == drug]):
+            part, of_dose = packages[key == one], dosed[key == one]
+            loose, left = (part[~of_dose] > 0).any(), part.sum() > 0
+            corrected = (part <= 0).any()
+            if loose and (left or not corrected):
+                expected.add(one)
+            if (left and not loose) if corrected else (part[of_dose] > 0).any():
+                doses[MONTH[one & DAYS - 1]].append(one)
+        expected |= {min(of_month) for of_month in doses.values()}
+    assert set(key[counted_dates(key, packages, dosed)]) == expected
+
+
+def counted(rows: list[dict], persons: list[tuple], listings: list[tuple]) -> dict[str, int]:
+    """What nobody's listing or purchase explains, row by row; July may stand for any month of the year."""
+    born = {p: date.fromisoformat(f"{b}-01") for p, _, b, _ in persons}
+    born = {p: b.replace(month=1) if b.month == 7 else b for p, b in born.items()}
+    died = {p: d or date.max for p, *_, d in persons}
+    stays = defaultdict(list)
+    for p, _, start, end in listings:
+        stays[p].append((day(start), day(end) or date.max))
+    net = defaultdict(list)
+    for r in rows:
+        if r["person"] and r["atc"]:
+            net[r["person"], r["atc"], r["date"]].append(r["packages"])
+    of_listed = [(r["person"], r["date"]) for r in rows if r["person"] in stays]
+    found = {
+        "dispensings_of_unlisted_person": len(rows) - len(of_listed),
+        "dispensings_outside_listing": sum(not any(a <= on < b for a, b in stays[p]) for p, on in of_listed),
+        "dispensings_before_birth": sum(on < born[p] for p, on in of_listed),
+        "dispensings_after_death": sum(on >= died[p] for p, on in of_listed),
+        "correction_without_purchase": sum(min(part) < 0 and sum(part) < 0 for part in net.values()),
+        "listings_before_birth": sum(a < born[p] for p in stays for a, _ in stays[p]),
+        "listings_after_death": sum(a >= died[p] for p in stays for a, _ in stays[p])}
+    return {kind: n for kind, n in found.items() if n}
+
+
+@settings(max_examples=10, derandomize=True, phases=[Phase.generate],
+          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(drawn=tables())
+def test_what_is_odd_is_counted_as_a_plain_reading_counts_it(in_small_pieces, drawn):
+    year, expected = as_half_year(*drawn), counted(*drawn)
+    assert {kind: n for kind, n in year.counts.items() if kind.startswith(UNEXPLAINED)} == expected
+
+
+def test_amounts_too_large_for_rows_are_left_to_the_expressions():
+    rows = [("1", "2025-03-01", "A10BA02", 1, 30.0, 10.0), ("1", "2026-03-01", "A10BA02", 1, 30.0, 21_000_000.0)]
+    assert half_year(rows).rows
+    dear = half_year([*rows, ("1", "2026-04-01", "A10BA02", 1, 30.0, 22_000_000.0)])
+    assert dear.rows is None and build_cohort(dear, H1, CONDITIONS).cost.sum() == 43_000_000
