@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from half_years import day, half_year
+from lakemedelsmodell.data import flags, scan
 from lakemedelsmodell.data import rows as by_person
-from lakemedelsmodell.data import scan
 from lakemedelsmodell.data.flags import build_cohort, centre_use, code_summary, dispensings_outside, read_flags
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.reduction import counted_dates
@@ -29,7 +29,8 @@ UNEXPLAINED = ("dispensings_of", "dispensings_outside", "dispensings_before", "d
 
 @pytest.fixture
 def in_small_pieces(monkeypatch):
-    """Blocks of four persons, handed over three rows at a time."""
+    """Blocks of four persons, handed over three rows at a time; two drugs are many."""
+    monkeypatch.setattr(flags, "MANY_DRUGS", 2)
     monkeypatch.setattr(by_person, "PLACE", 2)
     monkeypatch.setattr(by_person, "BLOCK", 4)
     monkeypatch.setattr(by_person, "MANY_PIECES", 1)
@@ -156,6 +157,14 @@ def counted(rows: list[dict], persons: list[tuple], listings: list[tuple]) -> di
 def test_what_is_odd_is_counted_as_a_plain_reading_counts_it(in_small_pieces, drawn):
     year, expected = as_half_year(*drawn), counted(*drawn)
     assert {kind: n for kind, n in year.counts.items() if kind.startswith(UNEXPLAINED)} == expected
+
+
+def test_who_comes_back_to_a_centre_is_one_person_there():
+    year = half_year([("1", f"2026-0{month}-05", "A10BA02", 1, 30.0, 10.0) for month in (1, 3, 5)], listings=[
+        ("1", "A", "2020-01-01", "2026-02-01"), ("1", "B", "2026-02-01", "2026-04-01"), ("1", "A", "2026-04-01", None)])
+    assert year.rows
+    use = centre_use(year, H1)
+    assert use[["centre_id", "cost", "persons"]].to_numpy().tolist() == [["A", 20.0, 1], ["B", 10.0, 1]]
 
 
 def test_amounts_too_large_for_rows_are_left_to_the_expressions():
