@@ -113,6 +113,7 @@ def found(command, planted, tmp_path_factory) -> Path:
     tell(command, out, {
         "table": ("table", "--derive", planted), "check": ("check", planted),
         "explain": ("explain", "--age", "104", "--sex", "K", "--amounts", amounts),
+        "sql": ("sql", amounts, "--dialect", "tsql", "--month", "2026-06"),
         "refused": ("check", refused(planted, data / "wrong"))}, kept=False)
     return out
 
@@ -126,7 +127,9 @@ def found_besides(command, planted, found, tmp_path_factory) -> Path:
         "months": ("evaluate", planted, "--period", "2026-01..2026-02"),
         "cohort": ("evaluate", "--cohort", reduced(planted, data)["cohort"]),
         "manipulated": ("manipulate", planted, "--effort", "0,1", "--strategies", "1,9,10"),
-        "days": ("pay", amounts, planted, "--month", "2026-06", "--months", "days")})
+        "days": ("pay", amounts, planted, "--month", "2026-06", "--months", "days"),
+        "report": ("report", found / "run")})
+    tell(command, out, {"reproduce": ("reproduce", found / "run")}, kept=False)
     return out
 
 
@@ -187,6 +190,12 @@ def test_a_centre_of_two_persons_is_named_and_nothing_said_of_it_or_of_one_other
         assert model["spread"]["min"] == pytest.approx(lowest[name])
 
 
+def test_what_a_centre_of_two_persons_gets_is_not_explained(command, found):
+    done = command("explain", found / "run", "--centre", "VC999")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: What VC999 gets is not shown: fewer than five persons could be told of.\n"
+
+
 def test_groups_of_few_are_hidden_with_one_more_of_their_family(found):
     groups = json.loads((found / "run" / "results.json").read_text())["models"]["chronic"]["predictive_ratios"]
     bands = {name: group["persons"] for name, group in groups.items() if name.startswith("age:")}
@@ -229,6 +238,12 @@ def test_the_main_commands_need_no_network(tiny_run, tmp_path, monkeypatch, comm
                  ("explain", "--age", "60", "--sex", "M"), ("audit", tiny_run, "--out", out / "audit"),
                  ("table", "--derive", tiny_run / "data"),
                  ("publish", tiny_run / "amounts.csv", "--out", out / "published"),
+                 ("report", tiny_run, "--out", out / "report"), ("anonymise-check", out / "published"),
+                 ("flags", tiny_run, "--conditions", "skane_wide", "--out", out / "flags.csv"),
+                 ("pay", tiny_run / "amounts.csv", tiny_run, "--month", "2026-06", "--out", out / "june"),
+                 ("sql", tiny_run / "amounts.csv", "--dialect", "tsql", "--month", "2026-06"),
+                 ("manipulate", tiny_run, "--strategies", "1", "--effort", "0,1", "--out", out / "played"),
+                 ("study", "random_lists", "--scale", "0.005", "--replicates", "2", "--out", out / "study"),
                  ("reproduce", out / "run")):
         done = command(*call)
         assert done.returncode == 0, (call, done.stderr)

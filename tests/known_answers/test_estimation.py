@@ -30,6 +30,16 @@ def dense():
     return data
 
 
+def test_a_cell_and_a_flag_of_one_month_or_less_have_their_amounts():
+    """Two persons of half a month each in one cell: 20 SEK a month, and with the flag 60."""
+    xtx, xty = np.zeros((N_CELLS + 1, N_CELLS + 1)), np.zeros(N_CELLS + 1)
+    xtx[7, 7], xtx[7, -1], xtx[-1, 7], xtx[-1, -1] = 1.0, 0.5, 0.5, 0.5
+    xty[7], xty[-1] = 0.5 * 20 + 0.5 * 60, 0.5 * 60
+    cells, add_ons = least_squares.cells_and_add_ons(xtx, xty)
+    np.testing.assert_allclose((cells[7], add_ons[0]), (20, 40))
+    assert np.isnan(np.delete(cells, 7)).all()
+
+
 @pytest.mark.parametrize("block_rows", [1 << 16, 13])
 def test_sums_are_those_of_the_plain_design_matrix(dense, monkeypatch, block_rows):
     monkeypatch.setattr(least_squares, "BLOCK_ROWS", block_rows)

@@ -2,17 +2,19 @@
 
     nice -n 15 python tests/mutation/mutate.py [KERNEL ...] [--every N]
 
-Prints each mutant that no test noticed, and the score. One process at a time, forked from one that has the libraries
-loaded already. A mutant is shown to the tests that run through its lines, the quickest first, until one of them fails.
-No file is changed.
+Prints each mutant that no test noticed, and the score. One process at a time, forked from one in which pytest has
+collected the tests: there the code of the mutant's functions takes the place of the functions' own. It is shown to the
+tests that run through its lines, the quickest first, until one of them fails. No file is changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import importlib.abc
 import importlib.util
+import inspect
 import json
 import os
 import resource
@@ -24,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import pytest
 
@@ -33,7 +36,8 @@ KERNELS: dict[str, tuple[str, list[str]]] = {  # the module, and the tests that 
     "flags": ("data.flags", [f"{KNOWN}flags.py", f"{KNOWN}swiss_list.py", f"{KNOWN}conditions.py",
                              f"{PROPERTY}flags_property.py"]),
     "flags of a study": ("data.flag_kernel", [f"{KNOWN}study.py", f"{KNOWN}manipulation.py"]),
-    "estimation": ("models.least_squares", [f"{KNOWN}{name}.py" for name in ("estimation", "nonnegative", "pool")]),
+    "estimation": ("models.least_squares", [*(f"{KNOWN}{name}.py" for name in (
+        "estimation", "nonnegative", "pool", "competitors", "defended")), f"{PROPERTY}settlement_property.py"]),
     "settlement": ("settlement", [f"{KNOWN}settlement.py", f"{KNOWN}pool.py", f"{KNOWN}competitors.py",
                                   f"{PROPERTY}settlement_property.py"]),
     "spread": ("measures.spread", [f"{KNOWN}spread.py", f"{KNOWN}contrasts.py"]),
@@ -146,21 +150,19 @@ class Watching(Hurried):
         self.now = ""
 
 
-class Chosen(Hurried):
-    """Runs these tests only, the quickest first."""
+class Slowly(Hurried):
+    """Stops at the first test that fails."""
 
     def __init__(self, seconds: Mapping[str, float]):
         self.seconds = seconds
 
     def pytest_collection_modifyitems(self, items):
-        items[:] = sorted((i for i in items if i.nodeid in self.seconds), key=lambda item: self.seconds[item.nodeid])
+        items[:] = [item for item in items if item.nodeid in self.seconds]
 
 
-def ask(plugin: object, tests: Iterable[str], finder: Mutated | None = None) -> int:
+def ask(plugin: object, tests: Iterable[str]) -> int:
     """Pytest's answer, in this process."""
-    if finder:
-        sys.meta_path.insert(0, finder)
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore", *tests], plugins=[plugin]))
+    return int(pytest.main(["-x", "-qqs", "-p", "no:cacheprovider", "-W", "ignore", *tests], plugins=[plugin]))
 
 
 def apart(do: Callable[[], int], seconds: int) -> int:
@@ -175,50 +177,107 @@ def apart(do: Callable[[], int], seconds: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def watch(kernel: str, file: Path, tests: list[str]) -> Seen:
-    with tempfile.NamedTemporaryFile("w+") as told:
+def codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
+    """The code of a module and of all that is defined in it, by name and first line."""
+    yield (code.co_qualname, code.co_firstlineno), code
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from codes(inner)
+
+
+def on_import(code: CodeType) -> set[int]:
+    """Lines of what is outside functions."""
+    return {line for _, of in codes(code) if not of.co_flags & inspect.CO_OPTIMIZED
+            for *_, line in of.co_lines() if line}
+
+
+class Mutating(Hurried):
+    """Runs the tests of a kernel without any change, and then for each mutant, instead of once."""
+
+    def __init__(self, kernel: str, module: str, every: int):
+        self.kernel, self.module, self.every = kernel, module, every
+        self.file = PROJECT / "src" / "lakemedelsmodell" / f"{module.replace('.', '/')}.py"
+        self.found = {"survived": 0, "killed": 0, "endless": 0}
+
+    def pytest_runtestloop(self, session):
+        seen, source = self.watch(session), self.file.read_text(encoding="utf-8")
+        live = [of for of in gc.get_objects() if isinstance(of, FunctionType)
+                and of.__code__.co_filename == str(self.file)]
+        for number in range(0, sum(1 for _ in places(ast.parse(source))), self.every):
+            tree = ast.parse(source)
+            node, change = list(places(tree))[number]
+            before, chosen = ast.unparse(node), seen.through(node)
+            change()
+            outcome = self.fate(session, live, tree, chosen)
+            self.found[outcome] += 1
+            if outcome == "survived":
+                one, other = (text.splitlines()[0] for text in (before, ast.unparse(node)))
+                print(f"{self.kernel}, line {node.lineno}: {one}  →  {other}"
+                      f"{'' if chosen else '  (no test runs through it)'}", flush=True)
+        return True
+
+    def watch(self, session) -> Seen:
+        with tempfile.NamedTemporaryFile("w+") as told:
+            def do() -> int:
+                watching = Watching(self.file)
+                session.config.pluginmanager.register(watching)
+                code = run(session, session.items)
+                watching.seen.lines = {test: sorted(lines) for test, lines in watching.found.items()} | {
+                    "": sorted(on_import(compile(self.file.read_text(encoding="utf-8"), str(self.file), "exec")))}
+                json.dump(asdict(watching.seen), told)
+                told.flush()
+                return code
+
+            if apart(do, 3600):
+                sys.exit(f"{self.kernel}: its tests fail without any change")
+            return Seen(**json.load(Path(told.name).open()))
+
+    def fate(self, session, live: list[FunctionType], tree: ast.Module, chosen: Mapping[str, float]) -> str:
+        """``survived``, ``killed`` or ``endless``: what these tests, with their usual seconds, say of a mutant."""
+        if not chosen:
+            return "survived"
+        items = sorted((i for i in session.items if i.nodeid in chosen), key=lambda item: chosen[item.nodeid])
+        mutant = dict(codes(compile(ast.fix_missing_locations(tree), str(self.file), "exec")))
+
         def do() -> int:
-            watching = Watching(file)
-            code = ask(watching, tests)
-            watching.seen.lines = {test: sorted(lines) for test, lines in watching.found.items()}
-            json.dump(asdict(watching.seen), told)
-            told.flush()
-            return code
+            changed = 0
+            for function in live:
+                code = mutant.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+                if code is not None and code != function.__code__:
+                    function.__code__, changed = code, changed + 1
+            return run(session, items) if changed else self.anew(tree, chosen)
 
-        if apart(do, 3600):
-            sys.exit(f"{kernel}: its tests fail without any change")
-        return Seen(**json.load(Path(told.name).open()))
+        said = apart(do, int(10 * sum(chosen.values())) + 30)
+        return "endless" if said < 0 else "killed" if said else "survived"
 
-
-def fate(mutant: Mutated, chosen: Mapping[str, float]) -> str:
-    """``survived``, ``killed`` or ``endless``: what these tests, with their usual seconds, say of it."""
-    if not chosen:
-        return "survived"
-    files = dict.fromkeys(file_of(test) for test in chosen)
-    said = apart(lambda: ask(Chosen(chosen), files, mutant), int(10 * sum(chosen.values())) + 30)
-    return "endless" if said < 0 else "killed" if said else "survived"
+    def anew(self, tree: ast.Module, chosen: Mapping[str, float]) -> int:
+        """Where no function changes, but what is made on import: everything is imported again."""
+        for name in [n for n, of in sys.modules.items() if str(getattr(of, "__file__", "")).startswith(str(PROJECT))]:
+            if name != "__main__":
+                del sys.modules[name]
+        sys.meta_path.insert(0, Mutated(f"lakemedelsmodell.{self.module}", tree, self.file))
+        return ask(Slowly(chosen), dict.fromkeys(file_of(test) for test in chosen))
 
 
-def run(kernel: str, every: int) -> None:
+def run(session, items: list) -> int:
+    """0 where all pass, 1 after the first that fails."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            return 1
+    return 0
+
+
+def mutate(kernel: str, every: int) -> None:
     module, tests = KERNELS[kernel]
-    file = PROJECT / "src" / "lakemedelsmodell" / f"{module.replace('.', '/')}.py"
-    source = file.read_text(encoding="utf-8")
-    begun = time.perf_counter()
-    seen = watch(kernel, file, tests)
-    found = {"survived": 0, "killed": 0, "endless": 0}
-    for number in range(0, sum(1 for _ in places(ast.parse(source))), every):
-        tree = ast.parse(source)
-        node, change = list(places(tree))[number]
-        before, chosen = ast.unparse(node), seen.through(node)
-        change()
-        outcome = fate(Mutated(f"lakemedelsmodell.{module}", tree, file), chosen)
-        found[outcome] += 1
-        if outcome == "survived":
-            print(f"{kernel}, line {node.lineno}: {before.splitlines()[0]}  →  {ast.unparse(node).splitlines()[0]}"
-                  f"{'' if chosen else '  (no test runs through it)'}", flush=True)
-    total = sum(found.values())
-    print(f"{kernel}: {total - found['survived']} of {total} mutants noticed, {found['endless']} of them by time; "
-          f"{time.perf_counter() - begun:.0f} s", flush=True)
+    begun, mutating = time.perf_counter(), Mutating(kernel, module, every)
+    try:
+        ask(mutating, tests)
+    finally:
+        found = mutating.found
+        total = sum(found.values())
+        print(f"{kernel}: {total - found['survived']} of {total} mutants noticed, {found['endless']} of them by time; "
+              f"{time.perf_counter() - begun:.0f} s", flush=True)
 
 
 def main() -> None:
@@ -233,7 +292,7 @@ def main() -> None:
                     "statsmodels.api", "pydantic"):
         importlib.import_module(library)
     for kernel in given.kernels:
-        run(kernel, given.every)
+        mutate(kernel, given.every)
 
 
 if __name__ == "__main__":

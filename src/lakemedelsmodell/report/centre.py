@@ -79,9 +79,9 @@ def explain_centre(run: str | Path, centre_id: str, models: Sequence[str] = (TOD
         parts = [row for row in csv.DictReader(handle) if row["centre_id"] == centre_id]
     known = list(dict.fromkeys(row["model"] for row in parts))
     for model in models:
-        if model not in known:
+        if parts and model not in known:
             raise unknown_name("model that adds up", model, known)
-    if not all(totals[model]["reimbursement_sek"] for model in models):
+    if not parts or not all(totals[model]["reimbursement_sek"] for model in models):
         raise UserError(f"What {centre_id} gets is not shown: fewer than five persons could be told of.")
     words = texts_of("centre", lang)
     labels = {str(c.at("name")): str(c.at(f"label_{lang}")) for c in contents.results.parts("conditions")}
