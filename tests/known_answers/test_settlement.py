@@ -183,6 +183,15 @@ def test_borne_cost_replaces_the_cost_of_the_listed():
     np.testing.assert_allclose(settle(table(10), data, ALPHA).own_cost_sek, [0, 147])
 
 
+def test_net_is_per_month_of_a_centre_of_one_month_and_of_none_where_nobody_is_listed():
+    """A centre that lists nobody may bear what it prescribed."""
+    data = replace(cohort([0, 1], [70.0, 30.0], months=[9, 1], n_centres=3), borne_cost=np.array([60.0, 20.0, 20.0]))
+    paid = settle(table(10), data, ALPHA)
+    np.testing.assert_allclose(paid.net_sek, [63 - 42, 7 - 14, -14])
+    np.testing.assert_allclose(paid.net_per_month, [21 / 9, -7, np.nan])
+    np.testing.assert_allclose(paid.unscaled_net_per_month, [(90 - 42) / 9, 10 - 14, np.nan])
+
+
 def test_a_settlement_shows_itself():
     paid = settle(table(10, [5.0]), two_centres(), ALPHA)
     assert list(paid.to_frame().columns) == [
