@@ -11,6 +11,7 @@ from lakemedelsmodell.data.cohort import CentreTotals
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.models import ChronicConditions
 from lakemedelsmodell.settlement import (
+    close_to_budget,
     cost_budget_ore,
     largest_remainder,
     pay_per_month,
@@ -224,6 +225,14 @@ def test_what_is_pooled_of_another_cost_is_not_that_of_the_cohort_s_own():
     for other, above in (([700.0, 800.0], [100, 200]), ([600.0, 1000.0], [0, 400])):
         assert pooled_cost(people, 600.0, np.array(other)).tolist() == above
     assert pooled_cost(people, 600.0).tolist() == [300, 0]
+
+
+def test_a_pool_that_takes_all_of_the_budget_leaves_nothing_to_share():
+    totals = two_centres().totals("dispensed")
+    with pytest.raises(UserError, match="takes 100 SEK of a budget of 100 SEK"):
+        close_to_budget("age_sex", totals, np.array([120.0, 90.0]), ALPHA, 100.0, np.array([60.0, 40.0]))
+    with pytest.raises(UserError, match="budget of 0.00 SEK"):
+        close_to_budget("age_sex", totals, np.array([120.0, 90.0]), ALPHA, 0.0)
 
 
 def test_what_is_no_sum_over_a_centre_is_not_paid_from_sums():
