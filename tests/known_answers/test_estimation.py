@@ -30,6 +30,21 @@ def dense():
     return data
 
 
+def test_what_a_capped_add_on_pays_is_taken_from_the_cost_that_the_others_explain(dense):
+    flags, e = dense.flags["dispensed"], dense.exposure
+    sums = normal_equations(dense.cell, flags, e, dense.cost)
+    _, free = least_squares.cells_and_add_ons(sums.xtx[0], sums.xty[0])
+    dearest = int(np.argmax(free))
+    cap = np.where(np.arange(len(free)) == dearest, free[dearest] / 2, np.inf)
+    cells, add_ons = least_squares.bounded(sums.xtx[0], sums.xty[0], cap)
+    rest = np.delete(flags, dearest, axis=1)
+    left = normal_equations(dense.cell, rest, e, dense.cost - e * flags[:, dearest] * cap[dearest])
+    expected = least_squares.cells_and_add_ons(left.xtx[0], left.xty[0])
+    assert add_ons[dearest] == cap[dearest]
+    np.testing.assert_allclose(cells, expected[0])
+    np.testing.assert_allclose(np.delete(add_ons, dearest), expected[1], atol=1e-9)
+
+
 def test_a_cell_and_a_flag_of_one_month_or_less_have_their_amounts():
     """Two persons of half a month each in one cell: 20 SEK a month, and with the flag 60."""
     xtx, xty = np.zeros((N_CELLS + 1, N_CELLS + 1)), np.zeros(N_CELLS + 1)
