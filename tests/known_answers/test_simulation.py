@@ -482,3 +482,10 @@ def test_a_size_that_cannot_be_is_refused(skane, call):
 def test_an_unknown_scenario_is_named_with_those_there_are():
     with pytest.raises(UserError, match="skane_2026h1"):
         load_scenario("skane_2062h1")
+
+
+def test_a_centre_of_a_few_healthy_persons_is_drawn_and_one_without_persons_refused(skane):
+    world = simulate(skane, scale=0.001).world
+    assert min(len(world.block(home).persons) for home in range(0, 180, 20)) < 12
+    with pytest.raises(UserError, match="centres without persons. Give a larger one"):
+        simulate(skane, scale=1e-5)

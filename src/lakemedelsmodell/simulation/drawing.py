@@ -40,13 +40,17 @@ def simulate(scenario: Scenario | str | Path = "skane_2026h1", *, seed: int | No
     Raises UserError for a scale, number of centres or scenario that cannot be.
     """
     scenario = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
-    if not 0 < scale <= 10:
-        raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
+    if not 1e-5 <= scale <= 10:
+        raise UserError(f"scale {scale:g} is no share of the population that can be drawn. Give a number from 0.00001 "
+                        "to 10; 1 is full size.")
     if centres is not None and not 1 <= centres <= scenario.population.centres:
         raise UserError(f"the scenario has {scenario.population.centres} centres, not {centres}. "
                         "Ask for 1 to that many.")
     world = World(scenario, scenario.seed if seed is None else seed, scale,
                   scenario.population.centres if centres is None else centres)
+    if empty := sum(not cells.any() for cells in world.centres.persons[:world.n_centres]):
+        raise UserError(f"scale {scale:g} leaves {empty} of {world.n_centres} centres without persons. "
+                        "Give a larger one.")
     return Simulation(world, workers, progress)
 
 

@@ -202,6 +202,7 @@ def use_probability(tables: IllnessTables, diseased: np.ndarray, sex_age: np.nda
     ages = tables.log_untreated.shape[1]
     unused = np.bincount(row * G + tables.pair_group.take(pair),
                          weights=tables.log_untreated.take(pair * ages + sex_age.take(row)), minlength=n * G)
+    unused = unused.astype(np.float64, copy=False)  # where nobody is ill numpy counts in whole numbers
     unused = np.exp(unused, out=unused).reshape(n, G)
     loading = tables.background_loading
     needed = ndtri(np.maximum(tables.background, NEVER)).T.take(sex_age, axis=0) + frailty[:, None] * loading

@@ -272,7 +272,7 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, style: n
     found = []
     for episode in range(_EPISODES):
         here = np.flatnonzero(start < years)
-        if not len(here):
+        if found and not len(here):
             break
         key, counter, start, under_way, turn = _rows(here, key, counter, start, under_way, turn)
         begins, ends = _rows(here, *begins), _rows(here, *ends)

@@ -52,8 +52,9 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
     """
     if not worlds and grid is None:
         raise UserError("Give the name of a world (or several), or --grid FILE.")
-    if not 0 < scale <= 10:
-        raise UserError(f"scale {scale:g} is no share of the population. Give a number above 0; 1 is full size.")
+    if not 1e-5 <= scale <= 10:
+        raise UserError(f"scale {scale:g} is no share of the population that can be drawn. Give a number from 0.00001 "
+                        "to 10; 1 is full size.")
     played = findings_in_worlds(manipulation, worlds)
     of_world = WORLD_REPLICATES if replicates is None else replicates
     study_tasks(worlds, of_world, scale)  # what cannot be is said before anything is written
