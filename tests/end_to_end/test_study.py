@@ -119,6 +119,7 @@ def test_a_grid_maps_a_world(command, tmp_path):
     (["study"], "--grid FILE"),
     (["study", "random_list"], "random_lists"),
     (["study", "random_lists", "--scale", "0"], "scale 0 "),
+    (["study", "random_lists", "--scale", "0.0001"], "centres without persons"),
     (["study", "random_lists", "--rule", "nowhere.toml"], "nowhere.toml"),
     (["study", "--grid", "nowhere.toml"], "nowhere.toml"),
     (["study", "random_lists", "random_lists"], "given twice"),

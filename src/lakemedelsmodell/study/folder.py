@@ -17,7 +17,7 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import Progress, quiet
 from lakemedelsmodell.folders import MANIFEST, alone, seal, to_json, versions
 from lakemedelsmodell.manipulation.origin import findings_in_worlds
-from lakemedelsmodell.simulation.scenario import Scenario
+from lakemedelsmodell.simulation import Scenario, simulate
 from lakemedelsmodell.study.grid import Grid, GridResult, grid_tasks, run_grid
 from lakemedelsmodell.study.studies import Study, study, study_tasks, whole
 from lakemedelsmodell.verdict import ManipulationFinding, Rule
@@ -58,6 +58,8 @@ def study_run(worlds: Sequence[Scenario], *, grid: Grid | None = None, out: Path
     played = findings_in_worlds(manipulation, worlds)
     of_world = WORLD_REPLICATES if replicates is None else replicates
     study_tasks(worlds, of_world, scale)  # what cannot be is said before anything is written
+    for world in worlds:
+        simulate(world, scale=scale)
     if grid is not None:
         grid = grid if replicates is None else grid.model_copy(update={"replicates": replicates})
         grid_tasks(grid, grid.replicates, scale)
