@@ -40,6 +40,7 @@ from lakemedelsmodell.data.columns import (
     remedy,
     without_number,
 )
+from lakemedelsmodell.data.threads import in_turn
 from lakemedelsmodell.errors import SHOWN, DataError, Problem, masked
 
 if TYPE_CHECKING:
@@ -148,8 +149,8 @@ NOTICED: Mapping[str, Mapping[str, str]] = {
 
 MONEY = ("cost", "gross_price")
 
-SORTED_AT_ONCE = 1 << 25
-"""Hashes of rows; a region has fewer dispensings in two years, a country does not."""
+SORTED_AT_ONCE = 1 << 22
+"""Hashes of rows; a region has several times as many dispensings in two years."""
 
 PERSONAL_NUMBER = ("({0}[0-9]{{2}}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01]){1})")
 SIGN = "[-+\u2013\u2212]"
@@ -621,7 +622,7 @@ class Border:
 
 
 class Hashes:
-    """Numbers (uint64) taken in any order and given back sorted once, in stretches of about :data:`SORTED_AT_ONCE`;
+    """Numbers (uint64) taken in any order and given back sorted, in stretches of about :data:`SORTED_AT_ONCE`;
     equal ones lie in the same. ``n`` is how many there will be."""
 
     def __init__(self, scratch: Path, table: str, n: int) -> None:
@@ -630,14 +631,18 @@ class Hashes:
         self.files = [part.open("wb") for part in self.parts]
 
     def add(self, rows: np.ndarray) -> None:
-        place = rows >> np.uint64(64 - self.bits) if self.bits else None
-        for i, file in enumerate(self.files):
-            file.write((rows if place is None else rows[place == i]).data)
+        rows = np.sort(rows)  # a batch fits the cache, and its stretches then lie together
+        at = np.searchsorted(rows, np.arange(1, len(self.files), dtype=np.uint64) << np.uint64(64 - self.bits))
+        for file, stretch in zip(self.files, np.split(rows, at), strict=True):
+            file.write(stretch.data)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for part, file in zip(self.parts, self.files, strict=True):
+        for file in self.files:
             file.close()
-            rows = np.fromfile(part, dtype=np.uint64)
-            part.unlink()
-            rows.sort()
-            yield rows
+        yield from in_turn(self._sorted, self.parts)
+
+    def _sorted(self, part: Path) -> np.ndarray:
+        rows = np.fromfile(part, dtype=np.uint64)
+        part.unlink()
+        rows.sort()
+        return rows

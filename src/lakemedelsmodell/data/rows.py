@@ -191,7 +191,7 @@ class Writer:
                 at += n * dtype.itemsize
         columns = {name: np.concatenate([np.zeros(0, COLUMNS[name]), *parts]) for name, parts in pieces.items()}
         order = np.argsort(columns["key"])
-        with path.open("wb") as file:
+        with path.open("r+b") as file:  # as many bytes as there are
             for column in columns.values():
                 file.write(column[order].data)
         first = number * BLOCK

@@ -45,6 +45,9 @@ EVER = 1 << 30
 BITS = {"dose_dispensed": DOSED, "in_base": IN_BASE, "packages > 0": BOUGHT, "gross_price IS NULL": NO_GROSS,
         "ddd IS NULL": NO_DDD}
 """Bits of a row, by SQL."""
+WRONG = 1 << 8
+ODD = {kind: WRONG << i for i, kind in enumerate(NOTICED["dispensings"], 1)}
+"""Bits of what is wrong or noticed, above the row's own; one number comes cheaper than a column for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +81,17 @@ def scan(border: Border) -> Scanned | None:
     for batch in _batches(border, codes):
         columns = {name: batch[name].to_numpy(zero_copy_only=False)
                    for name in batch.schema.names if name != "stranger"}
-        if columns["wrong"].any():
+        bits = columns["bits"]
+        if (told := np.bitwise_or.reduce(bits)) & WRONG:
             return None
-        for kind in noticed:
-            noticed[kind] += int(np.count_nonzero(columns[kind]))
+        for kind, bit in ODD.items():
+            if told & bit:
+                noticed[kind] += int(np.count_nonzero(bits & bit))
         fits = fits and all(columns[name].min() >= -LARGEST and columns[name].max() <= LARGEST for name in AMOUNTS)
         hashes.add(columns["hash"])
         writer.add(_with_strangers(columns["person"], batch["stranger"], strangers, n_persons), columns["code"],
                    columns["day"], {name: columns[name].astype(np.int32) for name in AMOUNTS},
-                   sum(columns[f"bit_{bit}"] * np.uint8(bit) for bit in BITS.values()))
+                   bits.astype(np.uint8))
     for kind, found in noticed.items():
         border.count(kind, found)
     lives = Lives.of(border)
@@ -103,7 +108,8 @@ def _batches(border: Border, codes: list[str]) -> Iterator[pa.RecordBatch]:
         return f"coalesce(try_cast(round({amount} * {parts}) AS BIGINT), 0)"
 
     wrong = " OR ".join(f"({c.wrong})" for c in border.checks("dispensings"))
-    flags = {"wrong": wrong, **NOTICED["dispensings"], **{f"bit_{bit}": is_so for is_so, bit in BITS.items()}}
+    bits = [*BITS.items(), (wrong, WRONG), *((is_so, ODD[kind]) for kind, is_so in NOTICED["dispensings"].items())]
+    told = " | ".join(f"CASE WHEN {is_so} THEN {bit}::USMALLINT ELSE 0::USMALLINT END" for is_so, bit in bits)
     border.connection.con.register("code_numbers", pa.table({"atc": pa.array(codes, pa.string()), "code": np.arange(
         len(codes), dtype=np.int32)}))
     query = (
@@ -111,7 +117,7 @@ def _batches(border: Border, codes: list[str]) -> Iterator[pa.RecordBatch]:
         f"CASE WHEN person IS NULL THEN person_id END AS stranger, coalesce(code, {len(codes)}) AS code, "
         f"(date - DATE '{DAY_ZERO}')::INTEGER AS day, {whole('packages', 1000)} AS packages, "
         f"{whole('ddd', 1000)} AS ddd, {whole('cost', 100)} AS cost, {whole('gross_price', 100)} AS gross, "
-        f"{', '.join(f'coalesce({is_so}, false) AS {name}' for name, is_so in flags.items())} "
+        f"({told}) AS bits "
         "FROM dispensings_checked LEFT JOIN (SELECT person_id, person FROM persons) USING (person_id) "
         "LEFT JOIN code_numbers USING (atc)")
     border.sql("SET preserve_insertion_order = false")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 MOST = 4
@@ -25,3 +26,16 @@ def of_each(function: Callable[[A], B], items: Iterable[A], rows: int = 0) -> Se
         return [function(item) for item in items]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, items))
+
+
+def in_turn(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """``function`` of each item, in their order; few being computed while one is looked at."""
+    workers = min(MOST, os.cpu_count() or 1)
+    ahead: deque[Future[B]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
