@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from cohorts import random_cohort, table
 from lakemedelsmodell.measures.calibration import calibration, equal_groups, redistribution
 from lakemedelsmodell.measures.noise import noise_floor
-from lakemedelsmodell.measures.stays import risk_strata, stays
+from lakemedelsmodell.measures.stays import _bounds_passed, risk_strata, stays
 from lakemedelsmodell.measures.true_spread import dersimonian_laird, pitman_morgan, split_half, true_spread
 from lakemedelsmodell.measures.truth import pass_through
 from lakemedelsmodell.models import ChronicConditions
@@ -52,6 +52,16 @@ def test_the_order_of_rows_does_not_matter(seed, weighted):
     halves = [split_half(w, ALPHA * p, ALPHA, splits=3).covariance
               for w, p in ((world, predicted), (shuffled, predicted[order]))]
     assert halves[1] == pytest.approx(halves[0])
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6).map(lambda v: round(v, 6))),
+       hnp.arrays(np.float64, 30, elements=st.floats(-2e6, 2e6)), st.sampled_from([1e-6, 1e-3, 1.0]))
+@settings(deadline=None)
+def test_a_look_at_a_grid_passes_the_bounds_a_search_does(bounds, values, close):
+    bounds = np.unique(np.concatenate([bounds, bounds[:1] + close * np.arange(5)]))  # some in the same cell
+    values = np.concatenate([values, bounds, np.nextafter(bounds, np.inf), np.nextafter(bounds, -np.inf), [np.nan]])
+    for told in (bounds, bounds[:1], np.array([np.nan])):
+        assert np.array_equal(_bounds_passed(told, values), np.searchsorted(told, values, side="right"))
 
 
 @given(seeds, st.booleans())

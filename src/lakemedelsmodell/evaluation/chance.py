@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,12 @@ def chance_of(comparison: Comparison, cohort: Cohort, alpha: float) -> Chance:
         if threshold is None:
             return noise_floor(cohort, predicted, alpha)
         below = replace(cohort, cost=cohort.cost - pooled_cost(cohort, threshold))
-        guesses = [predicted * below.cost.sum() / cohort.cost.sum(),
-                   *(pay_per_month(comparison.tables[name], cohort) / alpha
-                     for name, pool in pools.items() if pool == threshold)]
-        missed = [float(((below.cost - guess * cohort.months) ** 2 / cohort.months).sum()) for guess in guesses]
-        return noise_floor(below, guesses[int(np.argmin(missed))], alpha, permutations=0)
+        guesses = chain([predicted * below.cost.sum() / cohort.cost.sum()],
+                        (pay_per_month(comparison.tables[name], cohort) / alpha
+                         for name, pool in pools.items() if pool == threshold))
+        nearest = min(guesses, key=lambda guess: float(
+            ((below.cost - guess * cohort.months) ** 2 / cohort.months).sum()))
+        return noise_floor(below, nearest, alpha, permutations=0)
 
     thresholds, names = list(dict.fromkeys(pools.values())), comparison.models
     floors = dict(zip(thresholds, of_each(floor_under, thresholds, len(cohort.cost)), strict=True))

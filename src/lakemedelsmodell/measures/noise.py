@@ -89,11 +89,12 @@ def noise_floor(cohort: Cohort, predicted: np.ndarray, cost_responsibility: floa
     cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
     residual = cost_responsibility * here.sum(cost - expected)
     stratum = risk_strata(here.per_month(expected), here.listed)
+    del expected, cost  # of a whole country what the permutations need is much
     variance = chance_variance(here, residual, stratum)
     counted = here.number > 1
     if counted.sum() < 2:
         return NoiseFloor(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, variance)
-    drawn = permuted_variances(here, residual, stratum, permutations, seed)
+    drawn = permuted_variances(here, residual, stratum, permutations, seed) if permutations else np.zeros(0)
     floor = np.sqrt(drawn.mean()) if permutations else np.nan
     low, high = np.sqrt(np.quantile(drawn, [0.025, 0.975])) if permutations else (np.nan, np.nan)
     return NoiseFloor(
@@ -116,10 +117,7 @@ def own_variance(here: Stays, residual: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = here.by_centre(residual) / months
         squares = here.by_centre((residual - mean[here.centre] * here.exposure) ** 2)
-        chance = here.by_centre(here.scale**2)
-        left = (1 - 2 * here.by_centre(here.exposure * here.scale**2) / (months * chance)
-                + here.by_centre(here.exposure**2) / months**2)
-        return np.where(here.number > 1, squares / left / months**2, np.nan)
+        return np.where(here.number > 1, squares / here.left_by_mean / months**2, np.nan)
 
 
 def permuted_variances(here: Stays, residual: np.ndarray, stratum: np.ndarray, permutations: int,
@@ -140,15 +138,16 @@ def permuted_variances(here: Stays, residual: np.ndarray, stratum: np.ndarray, p
         rng.shuffle(by_stratum[block])
     scale, centre = here.scale[by_stratum], here.centre[by_stratum]
     z = within_strata(residual / here.scale, stratum)[by_stratum]
+    del by_stratum
     turned, found = np.empty_like(z), np.empty(permutations)
     counted = here.number > 1
     months = here.months[counted]
     for p in range(permutations):
         for block in blocks:
             step = int(rng.integers(block.stop - block.start))
-            cut = block.stop - step
-            turned[block.start:block.start + step] = z[cut:block.stop]
-            turned[block.start + step:block.stop] = z[block.start:cut]
-        sums = np.bincount(centre, np.multiply(turned, scale, out=turned), here.n_centres)[counted]
+            cut, to = block.stop - step, block.start + step
+            np.multiply(z[cut:block.stop], scale[block.start:to], out=turned[block.start:to])
+            np.multiply(z[block.start:cut], scale[to:block.stop], out=turned[to:block.stop])
+        sums = np.bincount(centre, turned, here.n_centres)[counted]
         found[p] = (sums / months).var(ddof=1)
     return found
