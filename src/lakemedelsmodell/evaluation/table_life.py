@@ -12,6 +12,7 @@ import pandas as pd
 from lakemedelsmodell.amounts import AmountTable, cost_shares, reprice, side_by_side
 from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.evaluation.few import set_by_enough, set_by_few
 from lakemedelsmodell.evaluation.plan import (
     CAP_SHARE,
@@ -130,16 +131,20 @@ def intervals(as_fitted: Mapping[str, AmountTable | None], tables: Mapping[str, 
     ``as_fitted``: the tables as estimated, not rounded and with every amount its own; ``phi``: what closes each to the
     budget.
     """
-    found = {}
-    for name in WITH_INTERVALS:
-        if (exact := as_fitted.get(name)) is None:
-            continue
+    from threadpoolctl import threadpool_limits
+
+    def of_model(name: str) -> list[dict[str, Any]]:
+        exact = as_fitted[name]
+        assert exact is not None
         rows = amount_intervals(tables[name], exact, fitted, paid, alpha, phi[name])
         told = rows.astype(object)
         told.loc[set_by_few(rows, tables[name], fitted),
                  [c for c in rows if c.endswith(("_error", "_low", "_high"))]] = None
-        found[name] = _records(told)
-    return found
+        return _records(told)
+
+    known = [name for name in WITH_INTERVALS if as_fitted.get(name) is not None]
+    with threadpool_limits(1):  # of all threads at once
+        return dict(zip(known, of_each(of_model, known, len(fitted.cost)), strict=True))
 
 
 def trust_in_add_ons(fitted: Cohort) -> list[dict[str, Any]]:

@@ -186,7 +186,10 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     """
     named = dict(payers) if isinstance(payers, Mapping) else {p.model: p for p in payers}
     tables = {name: table_of(p) for name, p in named.items()}
-    totals = {rule: cohort.totals(rule) for rule in {t.rule if t else None for t in tables.values()}}
+    rules = {table.rule if table else None for table in tables.values()}
+    cohort.totals()
+    of_each(cohort.profiles, rules, len(cohort.cost))  # before the threads, which would each find them
+    totals = dict(zip(rules, of_each(cohort.totals, rules, len(cohort.cost)), strict=True))
     exposure = cohort.exposure
     fitted_cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
 
@@ -195,10 +198,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     if cohort.fit_cost is not None:
         of_cost = variation(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight, exposure)
 
-    for rule in totals:  # before the threads, which would each find them
-        cohort.profiles(rule)
-    stays(cohort)
-
+    stays(cohort)  # before the threads
     keep = by_group and len(exposure) * len(named) <= KEPT
 
     def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray | None, tuple[Calibration, FitMeasures] | None]:

@@ -72,8 +72,9 @@ def groups(cohort: Cohort) -> Iterator[Grouping]:
 
 def outside_groups(cohort: Cohort) -> Iterator[Grouping]:
     """The groups that no model has amounts for (:func:`~.named_groups.named_groups`)."""
-    for names, number in families_of_persons(cohort):
-        of_row = number()
+    families = list(families_of_persons(cohort))
+    numbers = of_each(lambda family: family[1](), families, len(cohort.cost))
+    for (names, _), of_row in zip(families, numbers, strict=True):
         if (of_row >= 0).all():
             yield Family(names, slice(None), of_row)
         else:
