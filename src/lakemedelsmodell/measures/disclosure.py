@@ -116,9 +116,18 @@ def hidden_centres(comparison: Comparison, cohort: Cohort) -> tuple[np.ndarray, 
     for name in comparison.models:
         table, paid = comparison.tables.get(name), small
         if table is not None and table.pool_threshold is not None:
-            paid = small | hidden(persons_by_centre(cohort, pooled_cost(cohort, table.pool_threshold) > 0))
+            paid = small | hidden(_persons_pooled(cohort, table.pool_threshold))
         by_model[name] = paid
     return small, by_model
+
+
+def _persons_pooled(cohort: Cohort, threshold: float) -> np.ndarray:
+    """Distinct persons at each centre for whom a pool pays, shape (K,), found once."""
+    key = f"persons by centre above {threshold}"
+    if key not in cohort.found:
+        cohort.found[key] = persons_by_centre(cohort, pooled_cost(cohort, threshold) > 0)
+    found: np.ndarray = cohort.found[key]
+    return found
 
 
 def emptied(frame: pd.DataFrame, rows: np.ndarray, keep: Sequence[str]) -> pd.DataFrame:

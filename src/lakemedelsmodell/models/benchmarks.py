@@ -144,7 +144,7 @@ class LastCost(Predictor):
         fold, n_folds = folds_of(paid)
         others = slope_equations(paid.cell, columns, paid.exposure, cost_to_fit(paid), fold, n_folds).without_each()
         beta = np.nan_to_num([least_squares(*sums) for sums in zip(others.xtx, others.xty, strict=True)])
-        per_month = beta[fold, paid.cell] + (beta[fold, N_CELLS:] * columns).sum(axis=1)
+        per_month = beta[fold, paid.cell] + sum(beta[fold, N_CELLS + i] * columns[:, i] for i in range(2))
         return Prediction(self.name, cost_responsibility * per_month)
 
 

@@ -39,9 +39,9 @@ class OutOfFold(Prediction):
 
 def folds_of(cohort: Cohort) -> tuple[np.ndarray, int]:
     """Fold of each row, shape (n,), and their number: the centres, or ten by hash of person."""
-    listing = np.unique(cohort.centre)
-    if len(listing) > 1:
-        return np.searchsorted(listing, cohort.centre), len(listing)
+    number = np.cumsum(np.bincount(cohort.centre, minlength=cohort.n_centres) > 0)  # of centres with anyone
+    if number[-1] > 1:
+        return number[cohort.centre] - 1, int(number[-1])
     return (hash_of(cohort.person) % np.uint64(PERSON_FOLDS)).astype(np.int64), PERSON_FOLDS
 
 
