@@ -16,6 +16,7 @@ from lakemedelsmodell.data.engines import put_aside
 from lakemedelsmodell.data.flags import build_cohort, centre_use, code_summary, dispensings_outside
 from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear, default_period
+from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import results as said_as
 from lakemedelsmodell.evaluation import safety, table_life
@@ -161,6 +162,11 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     used = min(plan.lookback.start, plan.fit_lookback.start), max(period.end, plan.fit_period.end)
     if outside := dispensings_outside(half_year, used):
         totals["left_out"] |= said_as.counts({"dispensings_outside_window": outside})
+    said_of_models, said_of_truth, stable = of_each(lambda ask: ask(), (  # sums of rows beside many small frames
+        lambda: said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, of_models),
+        lambda: (said_as.truth_dict(expected, style, paid, alpha)
+                 if expected is not None and style is not None else None),
+        lambda: None if concurrent else table_life.stability(tables, paid, alpha)), len(paid.cost))
     results = {
         "period": said_as.period_dict(period) | {"partial": plan.partial},
         "fit_period": said_as.period_dict(plan.fit_period),
@@ -173,15 +179,14 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         **said([*plan.warnings, *safety.of_data(half_year, plan), *safety.of_comparison(comparison),
                 *of_fit.warnings,
                 *(warned("left_out", said=why) for why in left_out)]),
-        "models": said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, of_models),
+        "models": said_of_models,
         "contrasts": said_as.contrasts_list(comparison, style),
         "noise": noise_results(chance),
-        "truth": (said_as.truth_dict(expected, style, paid, alpha)
-                  if expected is not None and style is not None else None),
+        "truth": said_of_truth,
         "price_style": said_as.style_dict(use, conditions, comparison, paid),
         "repricing": table_life.repricing(tables, conditions, use, fit_codes, paid, of_fit.add_on_cost, alpha),
         "phase_in": table_life.phasing_in(tables, paid, alpha, own_cost, budget),
-        "stability": None if concurrent else table_life.stability(tables, paid, alpha),
+        "stability": stable,
         "amount_intervals": of_fit.amount_intervals,
         "credibility": of_fit.credibility,
         "style_in_amounts": of_fit.style_in_amounts,
