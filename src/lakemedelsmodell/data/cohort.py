@@ -155,9 +155,12 @@ class Cohort:
     def holders(self, rule: str) -> Sequence[np.ndarray]:
         """The rows that carry each condition under a rule, ascending, found once."""
         if rule not in self._holders:
-            bits = self._bits(rule)
-            self._holders[rule] = [np.flatnonzero(bits[:, c // 8] & (128 >> c % 8)).astype(np.int32)
-                                   for c in range(len(self.conditions))]
+            found = list[np.ndarray]()
+            for byte in self._bits(rule).T:  # few rows carry any of eight conditions
+                some = np.flatnonzero(byte != 0).astype(np.int32)
+                held = byte[some]
+                found += [some[held & (128 >> bit) != 0] for bit in range(8)]
+            self._holders[rule] = found[:len(self.conditions)]
         return self._holders[rule]
 
     def _bits(self, rule: str) -> np.ndarray:
