@@ -81,6 +81,7 @@ def test_three_dates_are_counted_too():
     two = [("2025-03-01", "A10BA02", 1), ("2025-08-01", "A10BA02", 1)]
     assert flagged(two, [thrice]) == set()
     assert flagged([*two, ("2025-05-01", "A10BB01", 1)], [thrice]) == {"diabetes"}
+    assert flagged([(f"2025-03-0{d}", "A10BA02", 1) for d in (1, 2, 3)], [thrice]) == {"diabetes"}
 
 
 @pytest.mark.parametrize(("second", "held"), [("2025-04-14", False), ("2025-04-15", True)])

@@ -51,6 +51,11 @@ def test_a_drug_brought_back_is_no_drug():
     assert traits([*many, bought(packages=2), bought(packages=-1, on="2025-05-20")])[0][0] == {"drugs:5+"}
 
 
+def test_a_thousandth_of_a_package_is_a_drug():
+    many = [bought(atc=code) for code in CODES[:4]]
+    assert traits([*many, bought(atc=CODES[4], packages=0.001)])[0][0] == {"drugs:5+"}
+
+
 def test_drugs_outside_the_look_back_do_not_count():
     many = [bought(atc=code) for code in CODES[:4]]
     assert traits([*many, bought(atc=CODES[4], on="2025-01-01")])[0][0] == {"drugs:5+"}

@@ -1,6 +1,6 @@
 """Mutation testing of the kernels: every small change of their code should make a test of theirs fail.
 
-    nice -n 15 python tests/mutation/mutate.py [KERNEL ...] [--every N]
+    nice -n 15 python tests/mutation/mutate.py [KERNEL ...] [--every N] [--of FUNCTION ...]
 
 Prints each mutant that no test noticed, and the score. One process at a time, forked from one in which pytest has
 collected the tests: there the code of the mutant's functions takes the place of the functions' own. It is shown to the
@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -34,7 +34,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 KNOWN, PROPERTY = "tests/known_answers/test_", "tests/property/test_"
 KERNELS: dict[str, tuple[str, list[str]]] = {  # the module, and the tests that know what it should do
     "flags": ("data.flags", [f"{KNOWN}flags.py", f"{KNOWN}swiss_list.py", f"{KNOWN}conditions.py",
-                             f"{PROPERTY}flags_property.py"]),
+                             f"{PROPERTY}flags_property.py", f"{PROPERTY}rows_property.py"]),
+    "flags by person": ("data.reduction", [f"{KNOWN}flags.py", f"{KNOWN}traits.py", f"{PROPERTY}flags_property.py",
+                                           f"{PROPERTY}rows_property.py"]),
+    "stretches": ("data.stretches", [f"{KNOWN}months_and_cost.py", f"{KNOWN}traits.py", f"{KNOWN}centre_use.py",
+                                     f"{PROPERTY}flags_property.py", f"{PROPERTY}rows_property.py"]),
     "flags of a study": ("data.flag_kernel", [f"{KNOWN}study.py", f"{KNOWN}manipulation.py"]),
     "estimation": ("models.least_squares", [*(f"{KNOWN}{name}.py" for name in (
         "estimation", "nonnegative", "pool", "competitors", "defended")), f"{PROPERTY}settlement_property.py"]),
@@ -177,9 +181,9 @@ def apart(do: Callable[[], int], seconds: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
-    """The code of a module and of all that is defined in it, by name and first line."""
-    yield (code.co_qualname, code.co_firstlineno), code
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a module and of all that is defined in it."""
+    yield code
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from codes(inner)
@@ -187,15 +191,15 @@ def codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:
 
 def on_import(code: CodeType) -> set[int]:
     """Lines of what is outside functions."""
-    return {line for _, of in codes(code) if not of.co_flags & inspect.CO_OPTIMIZED
+    return {line for of in codes(code) if not of.co_flags & inspect.CO_OPTIMIZED
             for *_, line in of.co_lines() if line}
 
 
 class Mutating(Hurried):
     """Runs the tests of a kernel without any change, and then for each mutant, instead of once."""
 
-    def __init__(self, kernel: str, module: str, every: int):
-        self.kernel, self.module, self.every = kernel, module, every
+    def __init__(self, kernel: str, module: str, every: int, functions: Sequence[str]):
+        self.kernel, self.module, self.every, self.functions = kernel, module, every, functions
         self.file = PROJECT / "src" / "lakemedelsmodell" / f"{module.replace('.', '/')}.py"
         self.found = {"survived": 0, "killed": 0, "endless": 0}
 
@@ -203,18 +207,25 @@ class Mutating(Hurried):
         seen, source = self.watch(session), self.file.read_text(encoding="utf-8")
         live = [of for of in gc.get_objects() if isinstance(of, FunctionType)
                 and of.__code__.co_filename == str(self.file)]
-        for number in range(0, sum(1 for _ in places(ast.parse(source))), self.every):
+        for number in self.numbers(ast.parse(source))[::self.every]:
             tree = ast.parse(source)
             node, change = list(places(tree))[number]
             before, chosen = ast.unparse(node), seen.through(node)
             change()
-            outcome = self.fate(session, live, tree, chosen)
+            outcome = self.fate(session, live, ast.parse(source), tree, chosen)
             self.found[outcome] += 1
             if outcome == "survived":
                 one, other = (text.splitlines()[0] for text in (before, ast.unparse(node)))
                 print(f"{self.kernel}, line {node.lineno}: {one}  →  {other}"
                       f"{'' if chosen else '  (no test runs through it)'}", flush=True)
         return True
+
+    def numbers(self, tree: ast.Module) -> list[int]:
+        """Which mutants are asked for: all, or those that lie in the functions."""
+        within = [range(of.lineno, (of.end_lineno or 0) + 1) for of in ast.walk(tree)
+                  if isinstance(of, ast.FunctionDef) and of.name in self.functions]
+        return [i for i, (node, _) in enumerate(places(tree))
+                if not self.functions or any(node.lineno in lines for lines in within)]
 
     def watch(self, session) -> Seen:
         with tempfile.NamedTemporaryFile("w+") as told:
@@ -232,19 +243,20 @@ class Mutating(Hurried):
                 sys.exit(f"{self.kernel}: its tests fail without any change")
             return Seen(**json.load(Path(told.name).open()))
 
-    def fate(self, session, live: list[FunctionType], tree: ast.Module, chosen: Mapping[str, float]) -> str:
+    def fate(self, session, live: list[FunctionType], whole: ast.Module, tree: ast.Module,
+             chosen: Mapping[str, float]) -> str:
         """``survived``, ``killed`` or ``endless``: what these tests, with their usual seconds, say of a mutant."""
         if not chosen:
             return "survived"
         items = sorted((i for i in session.items if i.nodeid in chosen), key=lambda item: chosen[item.nodeid])
-        mutant = dict(codes(compile(ast.fix_missing_locations(tree), str(self.file), "exec")))
+        before, after = (codes(compile(ast.fix_missing_locations(of), str(self.file), "exec")) for of in (whole, tree))
+        other = {one: other for one, other in zip(before, after, strict=True) if one != other}
 
         def do() -> int:
             changed = 0
             for function in live:
-                code = mutant.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
-                if code is not None and code != function.__code__:
-                    function.__code__, changed = code, changed + 1
+                if function.__code__ in other:
+                    function.__code__, changed = other[function.__code__], changed + 1
             return run(session, items) if changed else self.anew(tree, chosen)
 
         said = apart(do, int(10 * sum(chosen.values())) + 30)
@@ -268,9 +280,9 @@ def run(session, items: list) -> int:
     return 0
 
 
-def mutate(kernel: str, every: int) -> None:
+def mutate(kernel: str, every: int, functions: Sequence[str]) -> None:
     module, tests = KERNELS[kernel]
-    begun, mutating = time.perf_counter(), Mutating(kernel, module, every)
+    begun, mutating = time.perf_counter(), Mutating(kernel, module, every, functions)
     try:
         ask(mutating, tests)
     finally:
@@ -284,6 +296,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("kernels", nargs="*", choices=[*KERNELS, []], default=list(KERNELS))
     asked.add_argument("--every", type=int, default=1, help="only every so many-th mutant")
+    asked.add_argument("--of", nargs="+", default=[], metavar="FUNCTION", help="only mutants of these functions")
     given = asked.parse_args()
     os.chdir(PROJECT)
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg",
@@ -292,7 +305,7 @@ def main() -> None:
                     "statsmodels.api", "pydantic"):
         importlib.import_module(library)
     for kernel in given.kernels:
-        mutate(kernel, given.every)
+        mutate(kernel, given.every, given.of)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from lakemedelsmodell.data.flags import build_cohort, centre_use, code_summary, 
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.reduction import counted_dates
 from lakemedelsmodell.data.rows import CODE, DAYS, MONTH, PERSON
+from lakemedelsmodell.data.stretches import Stretches
 from lakemedelsmodell.data.tables import HalfYear
 from property.test_flags_property import CONDITIONS, H1, WINDOW, dispensings, lives
 
@@ -111,7 +112,7 @@ def test_dates_that_count_are_those_of_a_plain_reading(seed):
     n = int(rng.integers(0, 60))
     code, on = rng.integers(0, 2, n), rng.choice([3, 9, 30, 31, 32, 58, 59, 90], n)  # of January to April 1950
     key = np.sort(rng.integers(0, 2, n) << PERSON | code << CODE | on)
-    packages, dosed = rng.choice([1000, 2000, -1000, 0], n, p=[0.6, 0.2, 0.15, 0.05]), rng.random(n) < 0.6
+    packages, dosed = rng.choice([1000, 2000, 1, -1000, 0], n, p=[0.5, 0.15, 0.1, 0.2, 0.05]), rng.random(n) < 0.6
     expected = set()
     for drug in np.unique(key >> CODE):
         doses = defaultdict(list)
@@ -165,6 +166,22 @@ def test_who_comes_back_to_a_centre_is_one_person_there():
     assert year.rows
     use = centre_use(year, H1)
     assert use[["centre_id", "cost", "persons"]].to_numpy().tolist() == [["A", 20.0, 1], ["B", 10.0, 1]]
+
+
+def test_a_stretch_without_a_day_hides_no_other():
+    listed = Stretches.of(*(np.array(of) for of in ([0, 0], [3, 4], [0, 0], [5, 5], [9, 5])))
+    assert listed.centre[listed.at(np.array([0]), np.array([6]))].tolist() == [3]
+    assert listed.persons(1, 1).at(np.array([0]), np.array([6])).tolist() == [-1]
+    assert listed.at(np.array([0, 0, 1]), np.array([4, 9, 6])).tolist() == [-1, -1, -1]
+
+
+def test_users_of_a_code_are_persons_of_all_blocks_also_strangers_once_flags_are_read(in_small_pieces):
+    who = {"A10BA02": "11256", "C09AA01": ["5", "77"], "L01BA01": "6"}
+    year = half_year([(p, f"2025-0{i}-05", atc, 1, 30.0, 10.0) for atc, some in who.items()
+                      for i, p in enumerate(some, 1)], persons=[(p, "K", "1960-05", None) for p in "123456"])
+    assert len(year.rows.blocks) >= 2
+    read_flags(year, WINDOW, CONDITIONS, "listed")
+    assert dict(code_summary(year, WINDOW)[["atc", "persons"]].to_numpy()) == {"A10BA02": 4, "C09AA01": 2, "L01BA01": 1}
 
 
 def test_amounts_too_large_for_rows_are_left_to_the_expressions():
