@@ -269,7 +269,7 @@ def draw_spells(dynamics: Dynamics, now: np.ndarray, later: np.ndarray, style: n
     under_way = u < on
     not_yet = np.minimum((1 - u) / (1 - on), 1)
     start = np.where(under_way, 0.0, _next(np.zeros(len(key)), -np.log(not_yet), turn, *begins))
-    found = []
+    found: list[tuple[np.ndarray, ...]] = []
     for episode in range(_EPISODES):
         here = np.flatnonzero(start < years)
         if found and not len(here):
