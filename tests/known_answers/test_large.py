@@ -9,10 +9,13 @@ import pytest
 
 from cohorts import random_cohort
 from half_years import half_year
+from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data import checks
 from lakemedelsmodell.data.cohort import PackedFlags
 from lakemedelsmodell.data.engines import put_aside
-from lakemedelsmodell.data.threads import AT_ONCE, of_each
+from lakemedelsmodell.data.flags import build_cohort
+from lakemedelsmodell.data.tables import default_period
+from lakemedelsmodell.data.threads import AT_ONCE, in_turn, of_each
 from lakemedelsmodell.evaluation import Settings, analysis, evaluate
 from lakemedelsmodell.measures import comparison as comparisons
 from lakemedelsmodell.measures.comparison import compare
@@ -73,6 +76,24 @@ def test_a_hash_of_contents_by_stretches_is_the_same(monkeypatch):
 @pytest.mark.parametrize("rows", [0, 1, AT_ONCE // 2, AT_ONCE, AT_ONCE * 5])
 def test_long_columns_are_worked_on_one_by_one_in_the_same_order(rows):
     assert list(of_each(lambda x: x * x, range(7), rows)) == [x * x for x in range(7)]
+
+
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_few_are_computed_ahead_of_the_one_that_is_looked_at(n):
+    begun = []
+    for i, found in enumerate(in_turn(lambda x: begun.append(x) or x * x, range(n))):
+        assert found == i * i and len(begun) <= i + 6
+    assert sorted(begun) == list(range(n))
+
+
+def test_what_a_half_year_lets_go_is_found_anew():
+    data, conditions = small_region(), condition_set("skane_narrow")
+    period = default_period(data)[0]
+    before = build_cohort(data, period, conditions, traits=True)
+    assert data.flags_read and "listed" in vars(data.rows)
+    data.let_go()
+    assert not data.flags_read and "listed" not in vars(data.rows)
+    pd.testing.assert_frame_equal(build_cohort(data, period, conditions, traits=True).to_frame(), before.to_frame())
 
 
 def test_what_duckdb_puts_aside_is_there_when_it_is_asked():

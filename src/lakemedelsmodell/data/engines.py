@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "1536MiB"
 """DuckDB spills to its scratch folder beyond this, so that a full region fits a small machine."""
-MEMORY_AT_REST = "192MiB"
+MEMORY_AT_REST = "32MiB"
 """What it keeps while nothing is asked of it (:func:`put_aside`)."""
 
 TYPES: dict[str, str] = {"text": "string", "date": "date", "month": "date", "year": "date", "sex": "string",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -104,12 +105,20 @@ class Sums:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """All blocks, the sums over them, and where persons are listed while they are born and alive."""
+    """All blocks, the sums over them, and the file of where persons are listed while they are born and alive."""
 
     blocks: Sequence[Block]
     sums: Sums
     n_codes: int
-    listed: Stretches
+    stretches: Path
+
+    @cached_property
+    def listed(self) -> Stretches:
+        return Stretches.read(self.stretches)
+
+    def let_go(self) -> None:
+        """Give back the memory of ``listed``, which is read again when it is asked for."""
+        vars(self).pop("listed", None)
 
 
 class Writer:

@@ -95,7 +95,9 @@ def scan(border: Border) -> Scanned | None:
     for kind, found in noticed.items():
         border.count(kind, found)
     lives = Lives.of(border)
-    rows = Rows(writer.blocks(), writer.total(), len(codes), lives.listed())
+    stretches = border.scratch / "stretches.npy"
+    lives.listed().write(stretches)
+    rows = Rows(writer.blocks(), writer.total(), len(codes), stretches)
     _count_unexplained(border, rows, lives, n, n_persons, (day_number(first), day_number(last)))
     return Scanned(rows if fits else None, _content(border, rows, codes, (first, last)), hashes)
 

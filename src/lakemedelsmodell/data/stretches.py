@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +34,14 @@ class Stretches:
         some = np.flatnonzero(start < end)
         order = some[np.argsort((person[some].astype(np.int64) << 32) + start[some])]
         return cls(person[order], centre[order], born[order], start[order], end[order])
+
+    def write(self, path: Path) -> None:
+        np.save(path, np.stack([getattr(self, f.name) for f in fields(self)]))
+
+    @classmethod
+    def read(cls, path: Path) -> Stretches:
+        """What :meth:`write` wrote."""
+        return cls(*np.load(path))
 
     def persons(self, first: int, n: int) -> Stretches:
         """Those of persons ``first`` … ``first + n - 1``, numbered from 0."""

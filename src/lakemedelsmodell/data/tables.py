@@ -11,7 +11,7 @@ import pandas as pd
 
 from lakemedelsmodell.data.checks import Border, Source
 from lakemedelsmodell.data.columns import TABLES
-from lakemedelsmodell.data.engines import connect
+from lakemedelsmodell.data.engines import connect, put_aside
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.rows import Rows
 from lakemedelsmodell.data.scan import scan
@@ -126,6 +126,13 @@ class HalfYear:
             sources[name] = Source(name, f"{name}_frame",
                                    f"(SELECT *, '{name}' AS file_, row_number() OVER () AS row_ FROM {name}_frame)")
         return admit(border, sources, held=tables)
+
+    def let_go(self) -> None:
+        """Give back the memory of what was found and is kept for later questions; those find it anew."""
+        self.flags_read.clear()
+        if self.rows:
+            self.rows.let_go()
+        put_aside(self.dispensings)
 
     def _repr_html_(self) -> str:
         odd = "".join(f"<li>{n:,} {KINDS[kind]}</li>" for kind, n in sorted(self.counts.items()))

@@ -143,7 +143,9 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     use = centre_use(half_year, period, months=settings.months, cost_base=settings.cost_base,
                      borne_by=settings.borne_by)
     fit_codes = code_summary(half_year, (plan.fit_period.start, plan.fit_period.end))
-    put_aside(half_year.dispensings)
+    used = min(plan.lookback.start, plan.fit_lookback.start), max(period.end, plan.fit_period.end)
+    outside = dispensings_outside(half_year, used)
+    half_year.let_go()
 
     progress("settling the centres and measuring the spread")
     comparison = measured(payers | tables, paid, alpha, budget, outside_groups=True, deciles=True)
@@ -159,8 +161,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
     totals = said_as.totals_dict(paid, comparison, alpha) | {
         "published_sek": published_sek,
         "dispensings": int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)}
-    used = min(plan.lookback.start, plan.fit_lookback.start), max(period.end, plan.fit_period.end)
-    if outside := dispensings_outside(half_year, used):
+    if outside:
         totals["left_out"] |= said_as.counts({"dispensings_outside_window": outside})
     said_of_models, said_of_truth, stable = of_each(lambda ask: ask(), (  # sums of rows beside many small frames
         lambda: said_as.models_dict(comparison, {m.name: m.role for m in models}, paid, of_models),
