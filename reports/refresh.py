@@ -3,7 +3,7 @@
     python reports/refresh.py
 
 simulates the default world at full size, plays manipulation on it, writes its report and takes in what comes of it
-(about half an hour of two cores). Nothing of persons is copied. Run it after a change that moves results; the tests
+(some three minutes on two cores). Nothing of persons is copied. Run it after a change that moves results; the tests
 hold the README to what it writes, and simulations/skane_2026h1.expected.csv holds the numbers at a smaller scale.
 
     python reports/refresh.py --scale 0.02 --out trial
