@@ -308,7 +308,8 @@ def close_to_budget(model: str, totals: CentreTotals, unscaled_sek: np.ndarray, 
     """
     budget = cost_budget_ore(totals, cost_responsibility) if budget_sek is None else round(budget_sek * 100)
     if budget <= 0:
-        raise UserError(f"A budget of {budget / 100:.2f} SEK cannot be shared out. Is there any cost in the period?")
+        raise UserError(f"A budget of {budget / 100:.2f} SEK cannot be shared out. Is there any cost in the period, of "
+                        "persons who are in listings under the same person_id? The command check counts the others.")
     if (unscaled_sek < 0).any() or unscaled_sek.sum() <= 0:
         raise UserError(f"The amounts of {model} come to nothing or less for a centre, so they cannot share out a "
                         "budget. Are there negative costs, or very few persons?")
