@@ -302,3 +302,40 @@ def test_fit_of_a_perfect_and_of_a_flat_prediction():
     assert flat.r2 == pytest.approx(0)
     assert flat.cpm == pytest.approx(0)
     assert np.isnan(fit_measures(e * 5, np.full(3, 5.0), e).r2)  # nothing varies: nothing to explain
+
+
+@pytest.mark.parametrize("months_a_row", [1.0, 0.001], ids=["of many months", "of less than one"])
+def test_beside_centres_add_ons_are_those_of_dummies_and_the_amounts_pay_back_the_cost(months_a_row):
+    rng = np.random.default_rng(5)
+    n, K = 400, 4  # the last centre lists nobody, the last condition nobody has
+    cell, centre = rng.integers(0, 4, n), rng.integers(0, K - 1, n)
+    flags, e = rng.random((n, 3)) < [0.4, 0.4, 0], months_a_row * rng.uniform(1, 6, n)
+    flags[:, 1] |= rng.random(n) < 0.2 * centre  # who holds it differs between centres
+    cost = e * (5.0 + cell + flags @ [30.0, 80.0, 0] + 20 * centre + rng.normal(0, 2, n))
+    x = np.hstack([np.eye(N_CELLS)[cell], flags])
+    months, sums = np.bincount(centre, e, K), np.array([(e[:, None] * x)[centre == k].sum(axis=0) for k in range(K)])
+    of = normal_equations(cell, flags, e, cost)
+    cells, add_ons = least_squares.within_centres(of.xtx[0], of.xty[0], sums, np.bincount(centre, cost, K), months)
+    dummies = np.hstack([x[:, :4], flags[:, :2], np.eye(K - 1)[centre][:, 1:]]) * np.sqrt(e)[:, None]
+    beta = np.linalg.lstsq(dummies, cost / np.sqrt(e), rcond=None)[0]
+    np.testing.assert_allclose(add_ons, [*beta[4:6], np.nan], rtol=1e-9)
+    np.testing.assert_allclose(np.diff(cells[:4]), np.diff(beta[:4]), rtol=1e-9)
+    assert np.isnan(cells[4:]).all()
+    assert e @ (cells[cell] + flags[:, :2] @ add_ons[:2]) == pytest.approx(cost.sum(), rel=1e-12)
+
+
+def test_slopes_on_several_columns_are_those_of_the_plain_design():
+    rng = np.random.default_rng(6)
+    cell, columns = rng.integers(0, N_CELLS, 300), rng.normal(size=(300, 3))
+    e, cost = rng.uniform(1, 6, 300), rng.random(300)
+    x = np.hstack([np.eye(N_CELLS)[cell], columns])
+    found = least_squares.slope_equations(cell, columns, e, cost)
+    np.testing.assert_allclose(found.xtx[0], x.T @ (e[:, None] * x), atol=1e-12)
+    np.testing.assert_allclose(found.xty[0], x.T @ cost, atol=1e-12)
+
+
+def test_a_bound_below_one_binds_and_a_column_of_one_month_counts():
+    found = least_squares.constrained_solution(np.eye(1), np.zeros(1), np.eye(1), np.array([0.5]), np.array([False]))
+    assert found == pytest.approx([0.5])
+    assert least_squares.least_squares(np.diag([1.0, 0.0]), np.array([3.0, 0.0])) == pytest.approx([3, np.nan],
+                                                                                                    nan_ok=True)
