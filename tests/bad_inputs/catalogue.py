@@ -309,6 +309,17 @@ CASES = (
     wrong(
         "a column in columns.toml that the file lacks", raw("columns.toml", '[dispensings]\nBRUTTO = "gross_price"\n')
     ),
+    wrong(
+        "columns.toml promises another date than the file's", raw("columns.toml", '[dispensings]\nEDATUM = "date"\n')
+    ),
+    wrong("columns.toml promises a name that no table has", raw("columns.toml", 'lopnr = "person_id"\n')),
+    read(
+        "columns.toml with names of several deliveries",
+        several(
+            raw("columns.toml", 'LOPNR = "person_id"\nlopnr = "person_id"\n[persons]\nKON = "sex"\nKon = "sex"\n'),
+            swap("persons", "person_id,sex", "lopnr,Kon"),
+        ),
+    ),
     wrong("columns.toml with the tables as values", raw("columns.toml", 'dispensings = "EDATUM"\n')),
     # Centres and base drugs
     wrong("a centre twice", more("centres", "A,Åhus")),

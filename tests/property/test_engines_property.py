@@ -253,6 +253,9 @@ def test_a_missing_table_or_column_is_named(place, tmp_path):
     tables["dispensings"] = tables["dispensings"].drop_columns(["cost"])
     with pytest.raises(DataError, match="dispensings, column cost: the column is missing"):
         open_source(in_duckdb(tmp_path / "b.duckdb", tables))
+    names = SourceNames(columns={"persons": {"KON": "sex"}})
+    with pytest.raises(DataError, match="source.columns, column KON: persons has no such column"):
+        open_source(in_duckdb(tmp_path / "c.duckdb", odd_tables()), names)
 
 
 # The whole evaluation

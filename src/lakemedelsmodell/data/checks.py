@@ -199,7 +199,8 @@ class Content(NamedTuple):
 class Border:
     """The tables on their way in; collects problems and counts, then hands over or raises.
 
-    ``form`` holds the problems that leave nothing to look into further, such as a missing column.
+    ``form`` holds the problems that leave nothing to look into further, such as a missing column; ``nowhere`` the names
+    that ``names_from`` maps onto columns of any table and no table has had yet.
     """
 
     connection: Backend
@@ -213,6 +214,8 @@ class Border:
     has: dict[str, set[str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     damageable: list[Path] = field(default_factory=list)
+    names_from: str = "columns.toml"
+    nowhere: dict[str, str] = field(default_factory=dict)
     person: str = "BIGINT"
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
@@ -327,10 +330,13 @@ class Border:
             own[kinds[known][0]] = (name, kinds[known][1])
             if known != name:
                 mapped.append(f"{name} as {known}")
+        named = {column for column, (name, _) in own.items() if name in source.renamed}  # of several names one will do
         self.form += [
-            Problem("columns.toml", f"{source.file} has no such column", "Correct the name, or remove the line; the "
+            Problem(self.names_from, f"{source.file} has no such column", "Correct the name, or remove the line; the "
                     f"columns are {in_words(types)}.", column=name)
-            for name in sorted(source.promised - set(types)) if kinds[source.renamed[name]][0] not in own]
+            for name in sorted(source.promised - set(types)) if kinds[source.renamed[name]][0] not in named]
+        self.nowhere = {name: column for name, column in self.nowhere.items() if column not in
+                        {source.renamed[mine] for mine, _ in own.values() if mine in source.renamed}}
         self.form += [
             Problem(part, "the part lacks a column that other parts have", "Write all parts with the same columns.",
                     column=name)
@@ -390,6 +396,12 @@ class Border:
             self.note(source.file, f"dates as {', '.join(sorted(forms))}")
         if "TIMESTAMP WITH TIME ZONE" in dates.values():
             self.note(source.file, "times with a zone are taken as the date in Sweden")
+
+    def refuse_names_of_nothing(self) -> None:
+        """Names mapped onto columns of any table that no table has, where all tables could be looked into."""
+        if not self.form:
+            self.form += [Problem(self.names_from, "no table has such a column", "Correct the name, or remove the "
+                                  "line.", column=name) for name in self.nowhere]
 
     def missing(self, table: str, source: Source, column: Column, types: Iterable[str]) -> None:
         """Say that a needed column is not there."""

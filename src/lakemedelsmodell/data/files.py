@@ -427,6 +427,7 @@ def own_names(content: Mapping[str, Any], file: str, border: Border
                                 f"{', '.join(sorted(names))}.", column=name, value=str(target))
                         for name, target in section.items()
                         if name not in TABLES and name not in names and str(target) not in names]
+    border.names_from = file
     for table, names in known.items():
         section = {name: str(target) for name, target in sections.get(table, {}).items()}
         for name, target in {**common, **section}.items():
@@ -434,5 +435,7 @@ def own_names(content: Mapping[str, Any], file: str, border: Border
             if canonical in names:
                 # the register's forpddd is DDD per package, whichever of the two it is called here
                 renamed[table][own] = "ddd_per_package" if own.lower() == "forpddd" else canonical
+                if name not in section:
+                    border.nowhere[own] = renamed[table][own]
         promised[table] = frozenset({*section, *section.values()} & renamed[table].keys())
     return renamed, promised

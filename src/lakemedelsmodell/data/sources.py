@@ -83,6 +83,7 @@ def read_source(connection: BaseBackend, names: SourceNames | None = None, *,
                            for name in names.tables if name not in TABLES]
     for table in TABLES:
         reader.find(table, names.tables.get(table), renamed[table], promised[table])
+    reader.border.refuse_names_of_nothing()
     reader.border.raise_problems()
     return reader.half_year()
 

@@ -152,6 +152,7 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
         for table in TABLES:
             if table in sources:
                 border.read(table, sources[table])
+        border.refuse_names_of_nothing()
         if border.form:
             border.raise_problems()
         unread = list(border.problems)
