@@ -15,7 +15,6 @@ from lakemedelsmodell.manipulation.region import Region, Terms
 from lakemedelsmodell.manipulation.strategies import Strategy
 
 START, END = date(2024, 7, 1), date(2026, 6, 30)
-CUT_OFF = date(2025, 7, 1)
 
 PATIENTS = [  # kind, persons per centre, ATC, SEK and DDD a fill, first day, last day, days between fills
     ("oral", 14, "A10BA02", 100, 90, START, END, 90),

@@ -22,7 +22,6 @@ from lakemedelsmodell.simulation.streams import Streams
 from lakemedelsmodell.simulation.tables import person_ids
 from lakemedelsmodell.simulation.truth import ExpectedCost, expected_fee
 
-DAY0 = date(2024, 7, 1)
 STYLELESS = {"price_sd": 0, "volume_sd": 0, "initiation_sd": 0, "initiation_group_sd": 0}
 
 

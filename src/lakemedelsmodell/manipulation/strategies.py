@@ -18,7 +18,6 @@ from lakemedelsmodell.manipulation.designs import CHEMICAL_SUBGROUP, multi_use_c
 from lakemedelsmodell.manipulation.region import Bundle, Terms, day_number
 
 ADULT = 18
-QUARTER = 91
 
 
 @dataclass(frozen=True)
