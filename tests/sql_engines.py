@@ -77,3 +77,12 @@ def on_spark(session, tables: dict, script: str) -> pd.DataFrame:
         rows = [tuple(row) for row in frame.astype(object).where(frame.notna(), None).itertuples(index=False)]
         session.createDataFrame(rows, schema).createOrReplaceTempView(name)
     return session.sql(script.strip().rstrip(";")).toPandas()
+
+
+def unreadable(script: str, dialect: str) -> list[str]:
+    """What SQLFluff's grammar of a dialect cannot read; it shares nothing with the one that wrote the script."""
+    from sqlfluff.core import FluffConfig, Linter
+
+    config = FluffConfig(overrides={"dialect": dialect, "large_file_skip_byte_limit": 0})
+    parsed = Linter(config=config).parse_string(script)
+    return [violation.desc() for violation in parsed.violations] or ([] if parsed.tree else ["nothing was read"])

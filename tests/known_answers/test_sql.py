@@ -12,7 +12,7 @@ from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.payment import DIALECTS, pay, payment_sql
-from sql_engines import TABLES, assert_same, on_duckdb
+from sql_engines import TABLES, assert_same, on_duckdb, unreadable
 
 JUNE = date(2026, 6, 1)
 SET = ConditionSet("edges", (
@@ -88,6 +88,16 @@ def test_every_dialect_is_read_as_such(dialect):
     assert max(map(len, script.splitlines())) <= 130
     for table in ("persons", "listings", "centres", "dispensings"):  # one place to put a name of one's own
         assert script.count(f"FROM {table}\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("months", ["snapshot", "days"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_grammar_of_other_makers_reads_every_dialect(dialect, months):
+    script = payment_sql(TABLE, JUNE, dialect, SET, months)
+    written_as = {"spark": "sparksql"}.get(dialect, dialect)
+    assert not unreadable(script, written_as)
+    assert unreadable(script.replace("FROM centres", "FROM FROM centres"), written_as)
 
 
 def test_an_unknown_dialect_is_named():

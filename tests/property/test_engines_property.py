@@ -23,6 +23,7 @@ from lakemedelsmodell.data.sources import open_source, read_source
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, UserError
 from property.test_flags_property import CONDITIONS, H1, WINDOW, dispensings, judge, judge_rows, lives
+from sql_engines import unreadable
 
 ENGINES = ["duckdb", pytest.param("postgres", marks=pytest.mark.engines),
            pytest.param("spark", marks=pytest.mark.engines)]
@@ -351,6 +352,7 @@ def test_a_wrong_address_is_said(url, said):
 def translated(monkeypatch):
     """Every question compiled for another engine, translated back, and asked of DuckDB."""
     import sqlglot
+    from ibis.expr.operations import Sum
 
     asked: list[sqlglot.exp.Expr] = []
 
@@ -359,6 +361,7 @@ def translated(monkeypatch):
 
         def ask(table) -> pa.Table:
             asked.append(engines.tree(table, engine))
+            assert all(added.arg.dtype.is_integer() for added in table.op().find(Sum))
             back = sqlglot.transpile(engines.sql(table, engine), read=dialect, write="duckdb")[0]
             # DuckDB's text is as long as SQL Server's longest, and compares by code points without being told
             back = re.sub(r"COLLATE Latin1_General_BIN2|(?<=TEXT)\(MAX\)", "", back)
@@ -382,6 +385,8 @@ def booleans_selected(tree) -> list[str]:
 
 @pytest.mark.parametrize("engine", ["mssql", "snowflake", "bigquery", "databricks"])
 def test_compiled_for_another_engine_and_translated_back_it_says_the_same(translated, engine, tmp_path):
+    from sqlglot import exp
+
     through, asked = translated
     tables = odd_tables()
     url = in_duckdb(tmp_path / "odd.duckdb", tables, exact=True)  # SQL Server's floats know no nan to ask for
@@ -392,6 +397,21 @@ def test_compiled_for_another_engine_and_translated_back_it_says_the_same(transl
     assert again == files
     if engine == "mssql":
         assert len(asked) > 5 and not [found for tree in asked for found in booleans_selected(tree)]
+        assert all(added.this.is_type("bigint") for tree in asked for added in tree.find_all(exp.Sum))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["mssql", "snowflake", "bigquery", "databricks"])
+def test_a_grammar_of_other_makers_reads_what_is_compiled_for_engines_that_are_not_here(translated, engine, tmp_path):
+    through, asked = translated
+    url = in_duckdb(tmp_path / "odd.duckdb", odd_tables(), exact=True)
+    year = open_source(url)
+    through(engine)
+    year.connection.raw_sql("CREATE TEMP MACRO ieee_divide(a, b) AS a / b")  # BigQuery's
+    told(year)
+    dialect = {"mssql": "tsql"}.get(engine, engine)
+    for query in {tree.sql(dialect=engines._compiler(engine).dialect) for tree in asked}:
+        assert not unreadable(query, dialect)
 
 
 def test_sql_server_gets_no_boolean_in_a_select_list():

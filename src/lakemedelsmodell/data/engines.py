@@ -361,6 +361,8 @@ def _portable(node: exp.Expr, engine: str, tables: dict[str, Any], types: Any) -
             this=exp.Abs(this=x.copy()), expression=exp.Literal.number("0.5"))))
     if engine == "mssql" and isinstance(node, exp.Select):
         node.set("expressions", [_bit(item) for item in node.expressions])
+    if engine == "mssql" and isinstance(node, exp.Sum):  # of whole numbers always; a sum of int is an int there
+        node.set("this", exp.cast(node.this, "bigint"))
     return node
 
 

@@ -32,7 +32,7 @@ class Stretches:
            ) -> Stretches:
         """Those that hold a day, in order."""
         some = np.flatnonzero(start < end)
-        order = some[np.argsort((person[some].astype(np.int64) << 32) + start[some])]
+        order = some[np.argsort((person[some].astype(np.int64) << 32) + start[some], kind="stable")]  # often in order
         return cls(person[order], centre[order], born[order], start[order], end[order])
 
     def write(self, path: Path) -> None:

@@ -34,7 +34,7 @@ SELECT * INTO #{{ name }} FROM (
 {% endif %}
 --   dialect       {{ title }}
 {% if tsql %}
---                 checked by translation only, never run on a real SQL Server: try it on a copy first
+--                 checked by translation and by its grammar, never run on a real SQL Server: try it on a copy first
 {% endif %}
 --
 -- It reads {{ 'four' if add_on_months else 'three' }} tables and changes nothing; an account that may read them{{ ' (and use tempdb)' if tsql }} is enough.
