@@ -1,6 +1,7 @@
 """A payment folder of a small simulated region, paid, paid again, corrected, and paid by the script instead."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -142,6 +143,35 @@ def test_half_a_look_back_is_refused(tiny_run, amounts, tmp_path):
         payment_run(amounts, tiny_run / "data", date(2025, 12, 1), tmp_path / "out")
 
 
+def under_other_pseudonyms(data, folder, rows):
+    """The same data, but for the person_id of these dispensings."""
+    shutil.copytree(data, folder)
+    dispensings = pd.read_parquet(folder / "dispensings.parquet")
+    dispensings["person_id"] += 10**9 * rows(dispensings["date"].astype(str))
+    dispensings.to_parquet(folder / "dispensings.parquet", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(("rows", "said"), [
+    (lambda day: day > "", "in 12 of these months more dispensings are of persons nobody lists than .* first 2025-01"),
+    (lambda day: day.str.startswith("2025-09"), "in 1 of these months more .* first 2025-09")])
+def test_dispensings_under_other_pseudonyms_are_refused(tiny_run, amounts, tmp_path, rows, said):
+    data = under_other_pseudonyms(tiny_run / "data", tmp_path / "data", rows)
+    with pytest.raises(DataError, match=said):
+        payment_run(amounts, data, JUNE, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert payment_run(amounts, data, JUNE, tmp_path / "out", model="age_sex").results["warnings"] == []
+
+
+def test_many_strangers_are_told_of(tiny_run, amounts, tmp_path):
+    data = under_other_pseudonyms(tiny_run / "data", tmp_path / "data",
+                                  lambda day: (day >= "2025-11-20") & (day < "2025-12-01"))
+    paid = payment_run(amounts, data, JUNE, tmp_path / "out").results
+    warning = paid["warnings"][0]
+    assert re.fullmatch(r"3 % of the look-back's .* nobody lists, .*; most in 2025-11, (3[2-9]|4[0-2]) %\. .*", warning)
+    assert paid["counts"]["dispensings_of_unlisted_person"] > 300
+
+
 @pytest.mark.parametrize("model", ["chronic", "chronic_defended", "highest_only", "count", "age_sex_cni"])
 def test_the_script_pays_the_same(model, tiny_run, amounts):
     year = read_half_year(tiny_run / "data")
@@ -164,6 +194,8 @@ def test_the_script_says_what_is_wrong_with_the_data(tiny_run, amounts):
                            "death_date IS NULL AND birth_month < '2026') ORDER BY person_id LIMIT 2")
         connection.execute("DELETE FROM centres WHERE centre_id = (SELECT min(centre_id) FROM centres)")
         connection.execute("DELETE FROM dispensings WHERE date BETWEEN DATE '2025-05-01' AND DATE '2025-05-31'")
+        connection.execute("UPDATE dispensings SET person_id = -2 WHERE date BETWEEN DATE '2025-06-08' AND DATE "
+                           "'2025-06-30'")
         unknown = "INSERT INTO listings SELECT -1, centre_id, start_date, end_date FROM listings LIMIT 1"
         connection.execute(unknown)
         connection.execute("UPDATE persons SET sex = 'X' WHERE person_id = (SELECT max(person_id) FROM listings)")
@@ -171,7 +203,8 @@ def test_the_script_says_what_is_wrong_with_the_data(tiny_run, amounts):
         checks = connection.execute(script).df().query("kind == 'check'").set_index("name")["persons"]
     assert {name: n for name, n in checks.items() if "centre" not in name} == {
         "persons listed for more than the month": 2, "listings of somebody who is not in persons": 1,
-        "age and sex without an amount": 1, "months of the look-back without purchases": 1}
+        "age and sex without an amount": 1, "months of the look-back without purchases": 1,
+        "months of the look-back with most purchases by persons nobody lists": 1}
     assert checks["listings at a centre that is not in centres"] > 100
 
 

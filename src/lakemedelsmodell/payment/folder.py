@@ -35,6 +35,10 @@ PAYMENTS, LINES, CHANGES, DIFFERENCES, CONTROL, AMOUNTS, RESULTS = (
     "payments.csv", "lines.csv", "changes.csv", "differences.csv", "control.csv", "amounts.csv", "results.json")
 
 
+MANY_STRANGERS = 0.1
+"""Share of a month's dispensings that are of persons nobody lists above which the payment says so."""
+
+
 @dataclass(frozen=True, eq=False)
 class Earlier:
     """A payment folder written before: its month, what each centre was paid (öre by centre_id), and its lines."""
@@ -106,7 +110,7 @@ def payment_run(amounts: Path, data: Path, month: date, out: Path, *, model: str
     UserError
         As :func:`pay`; amounts that do not hold yet; ``out`` holds something else.
     DataError
-        The data cannot be read, or a month of the look-back has no dispensings.
+        The data cannot be read, or a month of the look-back has no dispensings, or most are of persons nobody lists.
     """
     table = read_amounts(amounts, model)
     chosen, tariff = conditions_of(table, conditions), Tariff.of(table)
@@ -115,12 +119,12 @@ def payment_run(amounts: Path, data: Path, month: date, out: Path, *, model: str
                         "amounts of that month.")
     same, before = _sorted_out([Earlier.read(p) for p in previous], month)
     half_year = read_half_year(data, progress=progress)
-    _check_lookback(half_year, Period.half_year_of(month).before(12), bool(table.conditions))
+    strangers = _check_lookback(half_year, Period.half_year_of(month).before(12)) if table.conditions else None
     progress(f"{month:%Y-%m}: listings and flags")
     payment = pay_listed(_listed(half_year, table, chosen, month, months), tariff)
     progress("what changed since last month")
     changes = _changes(half_year, payment, chosen, months, conditions, before)
-    warnings = _warnings(payment, changes, half_year)
+    warnings = _warnings(payment, changes, strangers)
     results = _results(payment, changes, half_year, same, before, months, warnings)
     with written_once(out) as stage:
         _write(stage, payment, changes, results, same, chosen, langs)
@@ -151,12 +155,27 @@ def _sorted_out(earlier: Sequence[Earlier], month: date) -> tuple[Earlier | None
     return found.get(month), found.get(add_months(month, -1))
 
 
-def _check_lookback(half_year: HalfYear, lookback: Period, needed: bool) -> None:
-    """Half a look-back would lose half the flags, and nobody would see it in the sums."""
-    missing = [m for m in lookback.months if m not in half_year.months_seen]
-    if needed and missing:
+def _check_lookback(half_year: HalfYear, lookback: Period) -> pd.DataFrame:
+    """Dispensings per month, and how many of them are of persons nobody lists: rows, strangers by month.
+
+    Half a look-back would lose half the flags, and so would half of it under other pseudonyms; nobody would see it in
+    the sums.
+    """
+    if missing := [m for m in lookback.months if m not in half_year.months_seen]:
         raise DataError(Problem("dispensings", f"flags are read from {lookback}, and {len(missing)} of these months "
                                 f"have no dispensings, first {missing[0]:%Y-%m}", "Deliver them too.", column="date"))
+    t = half_year.dispensings
+    t = t.filter(t.date >= lookback.start, t.date < lookback.end)
+    t = t.mutate(month=t.date.year() * 12 + t.date.month() - 1)
+    rows, known = (x.group_by("month").agg(n=x.count()).to_pandas().set_index("month")["n"]
+                   for x in (t, t.semi_join(half_year.listings, "person_id")))
+    found = pd.DataFrame({"rows": rows, "strangers": rows.sub(known, fill_value=0)}).sort_index()
+    found.index = [f"{n // 12}-{n % 12 + 1:02d}" for n in found.index]
+    if len(most := found.index[2 * found["strangers"] > found["rows"]]):
+        raise DataError(Problem("dispensings", f"flags are read from {lookback}, and in {len(most)} of these months more "
+                                f"dispensings are of persons nobody lists than of others, first {most[0]}", "Use the "
+                                "same pseudonyms in every table and every month.", column="person_id"))
+    return found
 
 
 def _changes(half_year: HalfYear, payment: Payment, conditions: ConditionSet, months: Months, given: str | None,
@@ -177,8 +196,13 @@ def _changes(half_year: HalfYear, payment: Payment, conditions: ConditionSet, mo
     return changes_between(before, payment, earlier.paid, as_paid)
 
 
-def _warnings(payment: Payment, changes: Changes | None, half_year: HalfYear) -> list[str]:
+def _warnings(payment: Payment, changes: Changes | None, strangers: pd.DataFrame | None) -> list[str]:
     found = []
+    if strangers is not None and (share := strangers["strangers"] / strangers["rows"]).max() > MANY_STRANGERS:
+        whole = strangers["strangers"].sum() / strangers["rows"].sum()
+        found.append(f"{100 * whole:.0f} % of the look-back's dispensings are of persons nobody lists, and so pay "
+                     f"nobody; most in {share.idxmax()}, {100 * share.max():.0f} %. Are the pseudonyms the same in every "
+                     "table and every month?")
     if changes is None:
         found.append("What changed since last month is not shown: the data do not reach back to its look-back.")
     if empty := int((payment.listed.persons == 0).sum()):

@@ -344,6 +344,13 @@ SELECT * INTO #{{ name }} FROM (
     SELECT 'months of the look-back without purchases',
       12 - COUNT(DISTINCT {{ d.month_number('bought_on') }})
     FROM {{ ref('purchase') }}
+    UNION ALL
+    SELECT 'months of the look-back with most purchases by persons nobody lists', COUNT(*)
+    FROM (SELECT {{ d.month_number('p.bought_on') }} AS month_number
+          FROM {{ ref('purchase') }} AS p
+          LEFT JOIN (SELECT DISTINCT person_id FROM {{ ref('listing') }}) AS l ON l.person_id = p.person_id
+          GROUP BY {{ d.month_number('p.bought_on') }}
+          HAVING 2 * COUNT(l.person_id) < COUNT(*)) AS strange
 {% endif %}
   ) AS checked
   WHERE occurrences > 0
