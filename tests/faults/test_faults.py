@@ -129,6 +129,23 @@ def test_interrupted_it_clears_up_and_says_so_in_one_line(cohort, tmp_path, numb
     assert left_beside(out) == []
 
 
+@pytest.mark.slow
+def test_interrupted_while_duckdb_works_nothing_else_is_said_and_no_scratch_left(tmp_path):
+    """DuckDB's threads, struck while the interpreter ends, told of objects they held or aborted."""
+    moments, scratch = random.Random(13), tmp_path / "scratch"
+    scratch.mkdir()
+    for _ in range(6):
+        with subprocess.Popen([*COMMAND, "manipulate", "--scale", "0.05", "--out", tmp_path / "run"], text=True,
+                              stderr=subprocess.PIPE, env=os.environ | {"TMPDIR": str(scratch)}) as process:
+            while not any(scratch.iterdir()) and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 3))
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+        assert (process.returncode, said) == (130, "stopped. What was there before is unchanged.\n")
+        assert [p for p in tmp_path.iterdir() if p != scratch] == list(scratch.iterdir()) == []
+
+
 def test_a_second_run_into_the_folder_is_refused(cohort, tmp_path):
     with staged(tmp_path / "run"):
         second = run("evaluate", "--cohort", cohort, "--out", tmp_path / "run")

@@ -5,7 +5,9 @@ mistake arrives as :class:`~lakemedelsmodell.errors.UserError` and leaves as one
 an exit code: 1, the data are bad; 2, the call is wrong. A fault of the program's leaves as a traceback and 3.
 """
 
+import atexit
 import io
+import os
 import signal
 import sys
 import traceback
@@ -37,6 +39,8 @@ def main() -> None:
     Ctrl-C and a request to end are obeyed once what is half written has been cleared: exit 130 and 143.
     """
     asked: list[int] = []
+    stopped: list[int] = []
+    atexit.register(_end, stopped)  # the first, and so called last
 
     def stop(number: int, frame: object) -> None:
         asked.append(number)
@@ -52,7 +56,8 @@ def main() -> None:
     except BaseException as error:  # what is said of an interruption depends on the library it struck
         if asked and not (isinstance(error, SystemExit) and not error.code):
             print(f"stopped. {NOTHING_CHANGED}", file=sys.stderr)
-            sys.exit(128 + asked[0])
+            stopped.append(128 + asked[0])
+            sys.exit(stopped[0])
         if isinstance(error, SystemExit):
             raise
         if (said := _said(error)) is None:  # a fault of the program's, which libraries tell with the value they met
@@ -60,6 +65,15 @@ def main() -> None:
             sys.exit(FAULT)
         print(f"error: {said}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, UserError) else UserError.exit_code)
+
+
+def _end(stopped: list[int]) -> None:
+    """End a process that was told to stop, once all is cleared: in libraries struck at work, taking the interpreter
+    down tells of objects still held, or aborts."""
+    if stopped:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(stopped[0])
 
 
 def _said(error: BaseException) -> str | None:

@@ -53,8 +53,12 @@ def connect() -> tuple[Backend, Path]:
     import ibis
 
     scratch, remove = scratch_folder()
-    connection = ibis.duckdb.connect(":memory:", memory_limit=MEMORY_LIMIT, temp_directory=str(scratch / "spill"))
-    connection.raw_sql("SET enable_progress_bar = false")
+    try:
+        connection = ibis.duckdb.connect(":memory:", memory_limit=MEMORY_LIMIT, temp_directory=str(scratch / "spill"))
+        connection.raw_sql("SET enable_progress_bar = false")
+    except BaseException:  # told to stop: nothing that could be cleared away is there yet
+        remove()
+        raise
     weakref.finalize(connection, remove)
     return connection, scratch
 
