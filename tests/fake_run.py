@@ -470,8 +470,10 @@ def make(folder: Path, kind: str = "simulation", verdict: str = "for", centres: 
                 "theme": theme,
                 "atc": atc,
                 "exclude": ["C09DX04"] if n == "hypertoni" else [],
-                "rule_sv": "Uthämtad i återblicken. Skärpt regel: minst 2 datum, minst 180 DDD.",
-                "rule_en": "Dispensed in the look-back. Defended rule: at least 2 dates, at least 180 DDD.",
+                "rule_sv": "Uthämtad i återblicken. Skärpt regel: minst 2 datum, minst 180 DDD."
+                + " C08 räknas inte då." * (n == "hypertoni"),
+                "rule_en": "Dispensed in the look-back. Defended rule: at least 2 dates, at least 180 DDD."
+                + " C08 do not count then." * (n == "hypertoni"),
                 "persons": None if nulls else persons,
                 "source": "assumed",
             }

@@ -719,6 +719,17 @@ def test_parts_of_the_spread_end_where_their_sum_does() -> None:
     assert [bar.get_x() + bar.get_width() for bar in ax.patches] == [4, 4, 6, 5, 9, 5]
 
 
+def test_a_rule_on_top_of_the_usual_one_says_only_what_it_adds(pages: dict[tuple[str, str], str]) -> None:
+    for lang, usual, added in (("sv", "Regel om inget annat står: Uthämtad i återblicken.",
+                                "Regel enligt noten. C08 räknas inte då."),
+                               ("en", "The rule where nothing else is said: Dispensed in the look-back.",
+                                "Rule as in the note. C08 do not count then.")):
+        page = pages["for", lang]
+        whys = re.findall(r'<span class="why">(.*?)</span>', page[page.index('id="table-add-ons"'):])
+        assert [why for why in whys if "C08" in why] == [added]
+        assert plain(page).count(usual) == 1
+
+
 def test_add_ons_stand_with_their_intervals_and_designs_where_they_are() -> None:
     from matplotlib.figure import Figure
 

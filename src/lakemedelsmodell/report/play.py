@@ -125,7 +125,7 @@ def _designs(page: Page, ident: str, caption: str, designs: list[Gaps]) -> Table
             n.percent(d.at("fit_kept"), 0), n.number(d.at("worst_gain"), 1),
             capital(_strategy(page, d.at("worst_strategy"))),
             n.percent(d.at("robustness"), 0), t.plain(f"play.state_{_look(d)}"))) for d in designs),
-        (t("play.frontier_note"),))
+        (t("play.frontier_note"), t("play.beaten_note")))
 
 
 def _look(design: Gaps) -> str:

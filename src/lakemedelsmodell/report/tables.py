@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from lakemedelsmodell.conditions import THEMES
 from lakemedelsmodell.facts import BAND_FROM
 from lakemedelsmodell.report import figures
 from lakemedelsmodell.report.blocks import Figure, Row, Section, Table, columns
@@ -20,8 +21,6 @@ from lakemedelsmodell.report.phrases import capital, small
 
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
-
-THEMES = ("diabetes", "cardiovascular", "anticoagulation", "inflammatory", "cancer", "other")
 
 
 def examples(page: Page) -> Section | None:
@@ -151,7 +150,9 @@ def _add_on_row(page: Page, name: str, entry: Gaps, payers: list[str], common: s
     codes, rule = ", ".join(map(str, entry.at("atc") or [])), str(entry.at(f"rule_{page.lang}") or "")
     if entry.at("exclude"):
         codes += " " + page.text.plain("amounts.except", codes=", ".join(map(str, entry.at("exclude"))))
-    rule = "" if rule == common else rule
+    if common and rule.startswith(common):  # stands in the note under the table; here only what comes on top of it
+        more = rule.removeprefix(common).strip()
+        rule = page.text.plain("amounts.rule_and", more=more) if more else ""
     how = Markup('{}<span class="why">{}</span>').format(codes, rule) if codes or rule else DASH
     group = ("predictive_ratios", f"condition:{name}", "ratio")
     ratios = (page.results.at("models", m, *group) for m in (TODAY, PROPOSAL))
