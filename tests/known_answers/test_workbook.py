@@ -106,3 +106,12 @@ def test_unknown_stays_empty(tmp_path: Path) -> None:
         book.sheet("s", ["a", "b", "c"], [[None, float("nan"), 0.0]])
     sheet = openpyxl.load_workbook(tmp_path / "t.xlsx")["s"]
     assert [c.value for c in sheet[2]] == [None, None, 0]
+
+
+def test_decimals_of_a_column_stand_below_each_other(tmp_path: Path) -> None:
+    with new_workbook(tmp_path / "r.xlsx") as book:
+        book.sheet("table", ["ratio", "SEK", "persons"], [(0.87654321, 12.3456, 7), (1.0, 1234.0, 5), (None, 0.7, 6)])
+    sheet = openpyxl.load_workbook(tmp_path / "r.xlsx")["table"]
+    assert [[cell.number_format for cell in row] for row in sheet.iter_rows(min_row=2)] == [
+        ["0.000", "#,##0.00", "#,##0"], ["0.000", "#,##0", "#,##0"], ["General", "#,##0.00", "#,##0"]]
+    assert sheet["A2"].value == 0.87654321  # shown shorter, kept whole

@@ -21,6 +21,8 @@ _LINE = 15
 """Points of one line of text."""
 _SAMPLE = 200
 """Rows looked at for the width of a column."""
+_CLOSE = 10
+"""Columns of numbers that all lie below this, such as shares and ratios, show three decimals, others two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Book:
     text: Any
     whole: Any
     number: Any
+    close: Any
 
     def sheet(self, name: str, heads: Sequence[str] | Sequence[Sequence[str]], rows: Iterable[Sequence[Any]]) -> None:
         """A sheet with one or more frozen header rows; numbers stay numbers, unknown ones stay empty."""
@@ -39,12 +42,13 @@ class Book:
         above: list[Any] = [heads] if heads and isinstance(heads[0], str) else list(heads)
         table = [list(row) for row in rows]
         wide = [_width([head[c] for head in above], [row[c] for row in table[:_SAMPLE]]) for c in range(len(above[0]))]
+        forms = [self._form([row[c] for row in table]) for c in range(len(above[0]))]
         for r, row in enumerate([*above, *table]):
             for c, value in enumerate(row):
                 if r < len(above):
                     sheet.write_string(r, c, value, self.head)
                 else:
-                    self._write(sheet, r, c, value)
+                    self._write(sheet, r, c, value, forms[c])
             lines = max(_lines(value, width) for value, width in zip(row, wide, strict=True))
             if lines > 1:
                 sheet.set_row(r, lines * _LINE)
@@ -60,13 +64,19 @@ class Book:
         if table:
             sheet.autofilter(len(above) - 1, 0, len(above) - 1 + len(table), len(above[0]) - 1)
 
-    def _write(self, sheet: Any, row: int, column: int, value: Any) -> None:
+    def _form(self, column: Sequence[Any]) -> Any:
+        """How the numbers of a column look that are not whole; where all are small its whole ones look so too."""
+        numbers = [abs(v) for v in column if isinstance(v, (int, float)) and math.isfinite(v)]
+        return self.close if max(numbers, default=_CLOSE) < _CLOSE else self.number
+
+    def _write(self, sheet: Any, row: int, column: int, value: Any, form: Any) -> None:
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return
         if isinstance(value, bool):
             sheet.write_boolean(row, column, value)
         elif isinstance(value, (int, float)):
-            sheet.write_number(row, column, value, self.whole if float(value).is_integer() else self.number)
+            whole = float(value).is_integer() and (form is not self.close or isinstance(value, int))
+            sheet.write_number(row, column, value, self.whole if whole else form)
         else:
             # write_string: what begins with = + - @ is shown, never computed.
             sheet.write_string(row, column, str(value), self.text)
@@ -93,4 +103,4 @@ def new_workbook(path: Path) -> Iterator[Book]:
     with book:
         yield Book(book, book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"}),
                    book.add_format({"text_wrap": True, "valign": "top"}),
-                   *(book.add_format({"num_format": form, "valign": "top"}) for form in ("#,##0", "#,##0.00##")))
+                   *(book.add_format({"num_format": form, "valign": "top"}) for form in ("#,##0", "#,##0.00", "0.000")))
