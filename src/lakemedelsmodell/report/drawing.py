@@ -116,7 +116,7 @@ def named(ax: Axes, names: Sequence[tuple[float, float, str, str]], points: Sequ
                 box = Bbox.from_bounds(at[0] + dx * scale - left * size.width, at[1] + dy * scale - up * size.height,
                                        size.width, size.height).padded(1.5 * scale)
                 outside = box.width * box.height - shared(box, inside)
-                cost = sum(shared(box, other) for other in taken) + 3 * outside + far * scale**2
+                cost = 3 * (sum(shared(box, other) for other in taken) + outside) + far * scale**2
                 found.append((cost, len(found), (dx, dy), (left, up), box, far))
         _, _, place, (left, up), box, far = min(found, key=lambda f: f[:2])
         tie = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 3} if far > 16 else None
