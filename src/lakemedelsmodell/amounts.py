@@ -80,7 +80,7 @@ class Explanation:
     def _rows(self) -> list[tuple[str, str]]:
         return [*((p.label, self._amount(p.sek)) for p in self.parts), (_TOTAL[self.lang], self._amount(self.total))]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = self._rows()
         left, right = (max(len(row[i]) for row in rows) for i in (0, 1))
         lines = [f"{_MODEL[self.lang]}: {self.model}", *(f"  {a:<{left}}  {b:>{right}}" for a, b in rows)]
@@ -329,15 +329,20 @@ class AmountTable:
         ax.legend(frameon=False)
         return ax
 
-    def _repr_html_(self) -> str:
+    def _shown(self) -> list[pd.DataFrame]:
         import pandas as pd
 
         cells = pd.DataFrame(self.cells, index=pd.Index(BAND_LABELS, name="age"), columns=["women (K)", "men (M)"])
+        add_ons = pd.DataFrame({"add-on": self.add_ons}, index=pd.Index(self.conditions, name="condition"))
+        return [cells, add_ons] if self.conditions else [cells]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.model}, SEK per listed month. {self.source}",
+                          *(part.to_string(float_format=_kronor, na_rep="") for part in self._shown())])
+
+    def _repr_html_(self) -> str:
         html = f"<b>{escape(self.model)}</b>, SEK per listed month. {escape(self.source)}"
-        tables = [cells.to_html(float_format=_kronor, na_rep="")]
-        if self.conditions:
-            add_ons = pd.DataFrame({"add-on": self.add_ons}, index=pd.Index(self.conditions, name="condition"))
-            tables.append(add_ons.to_html(float_format=_kronor, na_rep=""))
+        tables = [part.to_html(float_format=_kronor, na_rep="") for part in self._shown()]
         return html + "<div style='display:flex;gap:2em;align-items:flex-start'>" + "".join(tables) + "</div>"
 
 

@@ -147,14 +147,14 @@ class Coverage:
             self.unused.drop(columns="exclude").assign(finding="list entry matches nothing"),
         ], ignore_index=True)[["finding", "atc", "condition", "rows", "cost_sek"]].astype({"rows": "Int64"})
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         without = float(self.unmatched["cost_sek"].sum())
         share = f" ({without / self.cost_sek:.0%} of cost)" if self.cost_sek > 0 else ""
         return (f"Of {self.codes} codes, {len(self.unmatched)}{share} match no condition and {len(self.several)} match "
                 f"several; {len(self.unused)} list entries match nothing.")
 
     def _repr_html_(self) -> str:
-        return f"<p>{self}</p>" + self.to_frame().to_html(index=False, na_rep="", max_rows=30)
+        return f"<p>{self!r}</p>" + self.to_frame().to_html(index=False, na_rep="", max_rows=30)
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,11 @@ class ConditionSet:
     def to_csv(self, path: str | Path) -> None:
         """Write the list so that :func:`read_condition_list` reads the same conditions back."""
         self.to_frame().to_csv(path, index=False, lineterminator="\n")
+
+    def __repr__(self) -> str:
+        widest = max((len(c.name) for c in self.conditions), default=0)
+        return "\n".join([f"{self.name}: {len(self.conditions)} conditions",
+                          *(f"  {c.name:<{widest}}  {c.label_en}" for c in self.conditions)])
 
     def _repr_html_(self) -> str:
         import pandas as pd

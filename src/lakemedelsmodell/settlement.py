@@ -9,6 +9,7 @@ pool R_k = φ Σ e x'β + α Σ (C − T)⁺: the pool is paid first, as cost fa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -246,8 +247,17 @@ class Settlement:
             "net_sek_per_listed_month": self.net_per_month,
         })
 
+    def __repr__(self) -> str:
+        return f"{self._said()}\n" + self.to_frame().drop(columns="model").to_string(
+            index=False, float_format=lambda v: f"{v:,.2f}", max_rows=12)
+
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, float_format=lambda v: f"{v:,.2f}", max_rows=20)
+        return f"<p>{escape(self._said())}</p>" + self.to_frame().to_html(
+            index=False, float_format=lambda v: f"{v:,.2f}", max_rows=20)
+
+    def _said(self) -> str:
+        return (f"{self.model}: {self.budget_ore / 1e8:,.1f} MSEK to {len(self.centre_ids):,} centres, "
+                f"φ = {self.phi:.4f}, cost responsibility {self.cost_responsibility:.0%}")
 
 
 def cost_budget_ore(totals: CentreTotals, cost_responsibility: float) -> int:

@@ -163,6 +163,7 @@ def test_only_years_of_birth_are_taken_at_their_middle(tmp_path):
 def test_a_run_folder_will_do_for_its_data(plain, tmp_path):
     (tmp_path / "data").mkdir()
     write_parquet(tmp_path / "data")
+    (tmp_path / "centres.csv").write_text("centre_id,name,model,net_sek\nA,Å,chronic,1.0\n")  # what came out
     assert read_half_year(tmp_path).content_hash == plain.content_hash
 
 

@@ -223,11 +223,14 @@ class Cohort:
                 frame[f"{rule}:{name}"] = f[:, c]
         return frame
 
-    def _repr_html_(self) -> str:
-        what = f"{self.period}" if self.period else "a reduced table"
-        return (f"<b>Cohort</b> {what}: {len(np.unique(self.person)):,} persons, {self.n_centres} centres, "
+    def __repr__(self) -> str:
+        what = f"{self.period}" if self.period else "of a reduced table"
+        return (f"Cohort {what}: {len(np.unique(self.person)):,} persons, {self.n_centres} centres, "
                 f"{self.months.sum():,.0f} listed months, {self.cost.sum() / 1e6:,.1f} MSEK, "
                 f"{len(self.conditions)} conditions")
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>"
 
 
 def n_distinct(person: np.ndarray) -> int:
@@ -296,3 +299,11 @@ class CentreTotals:
     def months(self) -> np.ndarray:
         """Listed months per centre, shape (K,)."""
         return self.months_by_cell.sum(axis=1)
+
+    def __repr__(self) -> str:
+        conditions = f", {len(self.conditions)} conditions" if self.conditions else ""
+        return (f"Sums of {len(self.centre_ids):,} centres: {self.months.sum():,.0f} listed months, "
+                f"{self.cost.sum() / 1e6:,.1f} MSEK{conditions}")
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>"

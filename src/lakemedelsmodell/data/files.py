@@ -65,7 +65,8 @@ def read_half_year(folder: str | Path, *, progress: Callable[[str], Any] | None 
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder. Name the one that holds centres, persons, listings and dispensings.")
-    if not any(_candidates(folder, table) for table in TABLES) and (folder / "data").is_dir():
+    if not any(_candidates(folder, table) for table in ("persons", "listings", "dispensings")) \
+            and (folder / "data").is_dir():  # the centres.csv of a run says what came out
         folder = folder / "data"
     border = new_border(progress)
     renamed, promised = _own_names(folder / "columns.toml", border)

@@ -134,10 +134,14 @@ class HalfYear:
             self.rows.let_go()
         put_aside(self.dispensings)
 
+    def __repr__(self) -> str:
+        odd = "".join(f"\n  {n:,} {KINDS[kind]}" for kind, n in sorted(self.counts.items()))
+        return (f"Half-year data {self.first_day} to {self.last_day}: {len(self.centres_frame):,} centres, "
+                f"{self.codes['rows'].sum():,} dispensings with a code, {len(self.codes):,} codes{odd}")
+
     def _repr_html_(self) -> str:
-        odd = "".join(f"<li>{n:,} {KINDS[kind]}</li>" for kind, n in sorted(self.counts.items()))
-        return (f"<b>Half-year data</b> {self.first_day} to {self.last_day}: {len(self.centres_frame):,} centres, "
-                f"{self.codes['rows'].sum():,} dispensings with a code, {len(self.codes):,} codes<ul>{odd}</ul>")
+        what, *odd = repr(self).split("\n")
+        return f"<p>{what}</p><ul>{''.join(f'<li>{line}</li>' for line in odd)}</ul>"
 
 
 def new_border(progress: Callable[[str], Any] | None = None) -> Border:

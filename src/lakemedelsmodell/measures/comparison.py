@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -127,10 +126,7 @@ class Comparison:
         wide = self.to_frame().pivot(index="model", columns="measure", values="value").loc[list(self.models)]
         wide = wide[["r2", "cpm", "mae", "phi", "sd", "weighted_sd", "p90_p10", "share_positive", "within_2pct", "min",
                      "max"]]
-        said = "".join(
-            f"<p>SD of {escape(c.model)} over SD of {escape(c.against)}: {c.sd_ratio:.3f} "
-            f"(95 % {np.exp(c.ci_low):.3f} to {np.exp(c.ci_high):.3f}); randomly composed lists would give "
-            f"{c.random_list_ratio:.3f}.</p>" for c in self.contrasts)
+        said = "".join(c._repr_html_() for c in self.contrasts)
         return wide.to_html(float_format=lambda v: f"{v:,.3f}") + "<p>Money in SEK per listed month.</p>" + said
 
 

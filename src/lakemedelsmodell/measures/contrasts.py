@@ -7,6 +7,7 @@ models on the same resample. Persons are never resampled: that would estimate τ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
@@ -51,6 +52,13 @@ class Contrast:
     redistribution_sek: float
     centres_changing_sign: int
     spearman: float
+
+    def __repr__(self) -> str:
+        return (f"SD of {self.model} over SD of {self.against}: {self.sd_ratio:.3f} (95 % {np.exp(self.ci_low):.3f} to "
+                f"{np.exp(self.ci_high):.3f}); randomly composed lists would give {self.random_list_ratio:.3f}")
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
 
 
 def contrast(model: Settlement, against: Settlement, r2_model: float, r2_against: float, *,

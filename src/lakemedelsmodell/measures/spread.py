@@ -53,6 +53,14 @@ class Spread:
         """The measures by name, without ``own_cost``."""
         return {name: value for name, value in asdict(self).items() if name in SPREAD_MEASURES}
 
+    def __repr__(self) -> str:
+        return (f"Net of the centres, SEK per listed month: SD {self.sd:.2f} (weighted {self.weighted_sd:.2f}), "
+                f"P90−P10 {self.p90_p10:.2f}, {self.min:.2f} to {self.max:.2f}; above 0 {self.share_positive:.0%}, "
+                f"within ±2 % of own cost {self.within_2pct:.0%}")
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self!r}</p>"
+
     def scaled(self, factor: float) -> Spread:
         """In another unit of money: 6 for SEK per half-year, 100 / own_cost for per cent of αC̄."""
         return replace(self, **{name: value * factor for name, value in asdict(self).items() if name not in _SHARES})

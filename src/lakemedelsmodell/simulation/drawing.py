@@ -6,6 +6,7 @@ Blocks come in the order of the centres whatever the number of workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,13 @@ class Simulation:
         self.world, self.scenario, self.seed, self.scale = world, world.scenario, world.seed, world.scale
         self._workers, self._progress = workers, progress or (lambda _: None)
         self._tally: Tally | None = None
+
+    def __repr__(self) -> str:
+        return (f"Simulation of {self.scenario.name}, seed {self.seed}, scale {self.scale:g}, "
+                f"{self.world.n_centres} centres")
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
 
     def _drawn(self) -> Iterator[tuple[dict[str, pa.Table], dict[str, pa.Table]]]:
         """Data and truth of each block, centre by centre; what the calibration report needs is summed on the way."""

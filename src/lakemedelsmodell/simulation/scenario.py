@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -247,6 +248,15 @@ class Scenario(Strict):
         if period.start < self.window.start or period.end > self.window.end:
             raise ValueError(f"the table period {period} does not lie within {self.window.start} to {self.window.end}")
         return self
+
+    def __repr__(self) -> str:
+        return (f"{self.name}: {self.title['en']}. Dispensings {Period(self.window.start, self.window.end)}, "
+                f"{self.population.centres} centres, seed {self.seed}")
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
 
     def but(self, **changes: Mapping[str, Any]) -> Scenario:
         """The same world with parameters changed, checked anew: ``scenario.but(style={"price_sd": 0})``."""
