@@ -23,11 +23,12 @@ from lakemedelsmodell.facts import BAND_LABELS, SEXES
 def largest_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     """Whole numbers that sum to ``total`` and lie less than one from the proportional shares.
 
-    ``shares`` are non-negative and not all 0. Ties go to the earlier entry. (Hamilton's method.)
+    ``shares`` sum to more than 0; one below 0 gets less than nothing. Ties go to the earlier entry. (Hamilton's
+    method.)
     """
     shares = np.asarray(shares, dtype=np.float64)
-    if not (shares >= 0).all() or shares.sum() <= 0:
-        raise ValueError("shares must be non-negative and not all zero")
+    if not shares.sum() > 0:
+        raise ValueError("shares must sum to more than 0")
     exact = shares / shares.sum() * total
     whole = np.floor(exact).astype(np.int64)
     left = total - int(whole.sum())
@@ -313,16 +314,18 @@ def close_to_budget(model: str, totals: CentreTotals, unscaled_sek: np.ndarray, 
                     budget_sek: float | None = None, pool_sek: np.ndarray | None = None) -> Settlement:
     """Scale what the centres would get (SEK, shape (K,)) by one φ to the budget less the pool, in whole öre.
 
-    Raises UserError for a budget of nothing or less, or no more than the pool, or where a centre would get less than
-    nothing.
+    A centre whose amounts come to less than nothing pays in.
+
+    Raises UserError for a budget of nothing or less, or no more than the pool, or where all amounts come to nothing or
+    less.
     """
     budget = cost_budget_ore(totals, cost_responsibility) if budget_sek is None else round(budget_sek * 100)
     if budget <= 0:
         raise UserError(f"A budget of {budget / 100:.2f} SEK cannot be shared out. Is there any cost in the period, of "
                         "persons who are in listings under the same person_id? The command check counts the others.")
-    if (unscaled_sek < 0).any() or unscaled_sek.sum() <= 0:
-        raise UserError(f"The amounts of {model} come to nothing or less for a centre, so they cannot share out a "
-                        "budget. Are there negative costs, or very few persons?")
+    if not unscaled_sek.sum() > 0:
+        raise UserError(f"The amounts of {model} come to nothing or less in all, so they cannot share out a budget. "
+                        "Are there negative costs, or very few persons?")
     pooled = 0.0 if pool_sek is None else float(pool_sek.sum())
     if (left := budget / 100 - pooled) <= 0:
         raise UserError(f"The pool of {model} takes {pooled:,.0f} SEK of a budget of {budget / 100:,.0f} SEK, so "

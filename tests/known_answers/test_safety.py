@@ -7,9 +7,11 @@ from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cohorts import cohort, random_cohort, table
+from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.evaluation import make_plan
 from lakemedelsmodell.evaluation.safety import of_amounts, of_comparison, of_data, variance_inflation
@@ -23,8 +25,9 @@ def kinds(warnings) -> list[str]:
     return [w.kind for w in warnings]
 
 
-def seen(last_day: date):
-    return SimpleNamespace(months_seen=tuple(date(2026, m, 1) for m in range(1, last_day.month + 1)), last_day=last_day)
+def seen(last_day: date, rows: int = 1000, without_code: int = 0):
+    return SimpleNamespace(months_seen=tuple(date(2026, m, 1) for m in range(1, last_day.month + 1)), last_day=last_day,
+                           codes=pd.DataFrame({"rows": [rows]}), counts={"atc_missing": without_code})
 
 
 def paid(people, *tables, budget=None):
@@ -41,6 +44,23 @@ def test_half_a_month_of_data(last_day: date, warns: bool):
     assert not warns or last_day.isoformat() in str(found[0])
 
 
+@pytest.mark.parametrize("rows, missing, warns", [(1_048_575, 0, True), (1_048_570, 5, True), (65_535, 0, True),
+                                                  (1_048_576, 0, False), (500_000, 0, False)])
+def test_an_export_that_ends_where_a_spreadsheet_does(rows, missing, warns):
+    found = of_data(seen(date(2026, 6, 30), rows, missing), PLAN)
+
+    assert kinds(found) == (["spreadsheet_rows"] if warns else [])
+
+
+@pytest.mark.parametrize("persons, cost, warns", [(100, 0.0, True), (99, 0.0, False), (100, 0.01, False)])
+def test_a_centre_with_a_hundred_persons_and_no_cost(persons, cost, warns):
+    lists = np.repeat(np.arange(10), [persons, *[200] * 9])
+
+    found = of_comparison(paid(cohort(lists, np.where(lists == 0, cost, 60.0))))
+
+    assert kinds(found) == (["silent_centres"] if warns else [])
+
+
 def test_one_centre_with_half_the_list_and_too_few_centres():
     lists = np.repeat(np.arange(11), [50, *[5] * 10])
     assert kinds(of_comparison(paid(cohort(lists, np.full(100, 60.0))))) == ["dominant_centre"]
@@ -48,6 +68,15 @@ def test_one_centre_with_half_the_list_and_too_few_centres():
     assert kinds(of_comparison(paid(cohort(even, np.full(100, 60.0))))) == []
     assert kinds(of_comparison(paid(cohort(even[:90], np.full(90, 60.0))))) == ["few_centres"]
     assert "empty_centres" in kinds(of_comparison(paid(cohort(even, np.full(100, 60.0), n_centres=12))))
+
+
+def test_a_centre_that_would_pay_in():
+    people = cohort(np.repeat(np.arange(10), 10), np.full(100, 60.0), band=np.repeat([0, 12], [10, 90]))
+    cells = np.full((21, 2), 100.0)
+    cells[0] = -5
+    found = of_comparison(paid(people, table(100.0), AmountTable("odd", cells)))
+    assert kinds(found) == ["centres_below_zero"]
+    assert str(found[0]).endswith("under odd, so that it would pay in instead of being paid; at most 1 do.")
 
 
 @pytest.mark.parametrize("share, said", [(1.0, []), (1.09, []), (0.91, []), (1.12, ["budget_far_from_cost"]),

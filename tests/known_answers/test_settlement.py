@@ -52,7 +52,8 @@ def test_payments_sum_to_the_budget_to_the_ore(budget):
 @pytest.mark.parametrize(("shares", "total", "whole"), [
     ([1, 1, 1], 100, [34, 33, 33]),  # a tie goes to the earlier
     ([1, 2, 3], 7, [1, 2, 4]),  # 1.17, 2.33, 3.5: the largest remainder gets the one left
-    ([0, 5], 3, [0, 3]), ([0.1, 0.2, 0.7], 10, [1, 2, 7]), ([3.0], 12345, [12345])])
+    ([0, 5], 3, [0, 3]), ([-1, 3, 4], 60, [-10, 30, 40]), ([-1, 2, 2], 10, [-3, 7, 6]),
+    ([0.1, 0.2, 0.7], 10, [1, 2, 7]), ([3.0], 12345, [12345])])
 def test_largest_remainder_by_hand(shares, total, whole):
     np.testing.assert_array_equal(largest_remainder(np.array(shares), total), whole)
 
@@ -65,7 +66,7 @@ def test_what_is_left_goes_to_the_largest_remainders_not_to_the_largest_shares()
 
 @pytest.mark.parametrize("shares", [[0, 0], [1, -1], [np.nan, 1]])
 def test_shares_that_cannot_be_shared_by_are_refused(shares):
-    with pytest.raises(ValueError, match="non-negative"):
+    with pytest.raises(ValueError, match="sum to more than 0"):
         largest_remainder(np.array(shares, dtype=float), 10)
 
 
@@ -177,6 +178,15 @@ def test_amounts_of_another_list_are_refused():
 def test_nothing_cannot_be_shared_out(cell, budget):
     with pytest.raises(UserError):
         settle(table(cell), two_centres(), ALPHA, budget)
+
+
+def test_a_centre_whose_amounts_come_to_less_than_nothing_pays_in():
+    totals = two_centres().totals("dispensed")
+    paid = close_to_budget("age_sex", totals, np.array([120.0, -20.0]), ALPHA, 50.0)
+    assert paid.reimbursement_ore.tolist() == [6000, -1000]
+    assert paid.phi == 0.5
+    with pytest.raises(UserError, match="come to nothing or less in all"):
+        close_to_budget("age_sex", totals, np.array([20.0, -20.0]), ALPHA, 50.0)
 
 
 def test_borne_cost_replaces_the_cost_of_the_listed():

@@ -20,13 +20,13 @@ cohorts = st.builds(random_cohort, st.integers(0, 10**6), n=st.integers(20, 300)
                     n_flags=st.integers(0, 5), weighted=st.booleans())
 
 
-@given(st.lists(st.floats(0, 1e9, allow_subnormal=False), min_size=1, max_size=200), st.integers(0, 2 * 10**11))
+@given(st.lists(st.floats(-1e8, 1e9, allow_subnormal=False), min_size=1, max_size=200), st.integers(0, 2 * 10**11))
 def test_whole_numbers_sum_to_the_total_and_miss_by_less_than_one(shares, total):
     shares = np.array(shares)
-    assume(shares.sum() > 0)
+    assume(shares.sum() > 1e-3 * np.abs(shares).sum())
     whole = largest_remainder(shares, total)
     assert whole.sum() == total
-    assert (whole >= 0).all()
+    assert (whole[shares >= 0] >= 0).all()
     # Besides the rounding there is the floating error of a share of 2·10¹¹.
     assert (np.abs(whole - shares / shares.sum() * total) < 1 + 1e-3).all()
 

@@ -27,17 +27,25 @@ QUIET_DAYS = 7
 INFLATION = 10.0
 """Variance inflation above which a condition can hardly be told from the others (Marquardt 1970)."""
 FAR_FROM_COST = 0.1
+SPREADSHEET_ROWS = (65_535, 1_048_575)
+"""Rows below the header that a sheet of .xls and of .xlsx holds: an export that went through one ends there."""
+SILENT_MONTHS = 600
+"""Listed months, a hundred persons' half-year, that never come without any cost."""
 LOOKED_AT = (PROPOSAL, "chronic_defended")
 """Models whose amounts are warned of."""
 
 
 def of_data(half_year: HalfYear, plan: Plan) -> list[Warned]:
-    """A month that is not all there."""
+    """A month, or an export, that is not all there."""
+    found = []
+    rows = int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)
+    if rows in SPREADSHEET_ROWS:
+        found.append(warned("spreadsheet_rows", rows=f"{rows:,}"))
     last_month = max(m for m in half_year.months_seen if m < plan.period.end)
     ends = min(half_year.last_day, plan.period.end - timedelta(days=1))
     if add_months(last_month, 1) - ends > timedelta(days=QUIET_DAYS):
-        return [warned("partial_month", last_day=ends.isoformat())]
-    return []
+        found.append(warned("partial_month", last_day=ends.isoformat()))
+    return found
 
 
 def of_amounts(tables: Mapping[str, AmountTable], fitted: Cohort, conditions: ConditionSet | None = None
@@ -78,7 +86,7 @@ def _below_zero(sek: float) -> str:
 
 
 def of_comparison(comparison: Comparison) -> list[Warned]:
-    """Too few centres, one that is most of the region, a budget far from the cost."""
+    """Too few centres, one that is most of the region, any that would pay in, a budget far from the cost."""
     found = []
     settlement = next(iter(comparison.settlements.values()))
     listed = settlement.months
@@ -86,6 +94,11 @@ def of_comparison(comparison: Comparison) -> list[Warned]:
         found.append(warned("few_centres", centres=n))
     if empty := int((listed == 0).sum()):
         found.append(warned("empty_centres", centres=empty))
+    if silent := int(((listed >= SILENT_MONTHS) & (settlement.cost_sek == 0)).sum()):
+        found.append(warned("silent_centres", centres=silent))
+    below = {name: int((s.reimbursement_ore < 0).sum()) for name, s in comparison.settlements.items()}
+    if paying := [name for name, n in below.items() if n]:
+        found.append(warned("centres_below_zero", models=", ".join(paying), centres=max(below.values())))
     largest = int(np.argmax(listed))
     if n > 1 and (share := float(listed[largest] / listed.sum())) >= DOMINANT_SHARE:
         found.append(warned("dominant_centre", centre=str(settlement.centre_ids[largest]), share=round(100 * share)))

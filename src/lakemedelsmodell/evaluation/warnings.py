@@ -15,6 +15,12 @@ WARNINGS = {
     "short_lookback": "Look-back of {used} months instead of {wanted}: the data begin in {first_month}.",
     "few_centres": "Only {centres} centres: a spread over so few says little.",
     "empty_centres": "{centres} centres have no listed months in the period; they have no net.",
+    "silent_centres": "{centres} centres have listed persons and no cost at all in the period. Are all their "
+                      "dispensings in the extract?",
+    "spreadsheet_rows": "There are {rows} dispensings, just as many as a spreadsheet holds. Was the extract cut off "
+                        "there?",
+    "centres_below_zero": "A centre's amounts come to less than nothing under {models}, so that it would pay in "
+                          "instead of being paid; at most {centres} do.",
     "negative_amounts": "{model}: the amount for age and sex is below 0 in {cells} of {of} cells (lowest {lowest} SEK "
                         "per listed month). Add-ons that simply add up overpay those who hold few conditions, and a "
                         "table with amounts below 0 can hardly be paid.",
