@@ -135,7 +135,11 @@ def test_a_table_shows_itself(chronic):
     html = chronic._repr_html_()
     assert "doak" in html
     assert "120.25" in html
-    assert chronic.plot().get_ylabel() == "SEK per listed month"
+    axes = chronic.plot()
+    assert axes.get_ylabel() == "SEK per listed month"
+    assert axes.get_ylim()[0] == 0
+    below = replace(chronic, cells=chronic.cells - 1000).plot()
+    assert below.get_ylim()[0] < (chronic.cells - 1000).min()  # an amount below 0 is not cut off
     assert "<td>55.40 SEK</td>" in chronic.explain(60, "M")._repr_html_()
 
 

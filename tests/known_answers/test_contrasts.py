@@ -11,6 +11,7 @@ from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.measures import compare
 from lakemedelsmodell.measures.contrasts import bca_interval, contrast, log_sd_ratio
 from lakemedelsmodell.models import AgeSex, ChronicConditions, ChronicDefended, Flat, out_of_fold
+from lakemedelsmodell.palette import PROPOSAL_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.settlement import settle
 
 ALPHA = 0.7
@@ -202,5 +203,8 @@ def test_a_comparison_shows_itself(comparison, data):
     assert len(comparison.centres_frame()) == 4 * data.n_centres
     assert "randomly composed lists" in comparison._repr_html_()
     axes = comparison.plot()
-    assert [line.get_label() for line in axes.lines[1:]] == ["age_sex", "chronic"]
+    today, proposal = axes.lines[1:]
+    assert (today.get_label(), proposal.get_label()) == ("age_sex", "chronic")
+    assert (today.get_color(), today.get_markerfacecolor()) == (TODAY_COLOUR, "none")  # hollow, as in the report
+    assert proposal.get_color() == PROPOSAL_COLOUR
     assert comparison.contrasts_frame().shape[0] == 2

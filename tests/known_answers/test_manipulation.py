@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from half_years import half_year
 from lakemedelsmodell.conditions import condition_set
@@ -16,6 +17,7 @@ from lakemedelsmodell.facts import fee_staircases
 from lakemedelsmodell.folders import written_folder
 from lakemedelsmodell.manipulation.designs import Design, read_designs
 from lakemedelsmodell.manipulation.fees import fee_state, replayed_cost
+from lakemedelsmodell.manipulation.figures import frontier_figure, gains_figure
 from lakemedelsmodell.manipulation.folder import write_manipulation
 from lakemedelsmodell.manipulation.frontier import EFFORT, dominated, robustness
 from lakemedelsmodell.manipulation.play import lasting, play, re_estimated, reimbursed
@@ -23,6 +25,7 @@ from lakemedelsmodell.manipulation.region import Region
 from lakemedelsmodell.manipulation.results import COLUMNS, manipulate
 from lakemedelsmodell.manipulation.strategies import STRATEGIES, CheapestDrug, SplitPrescription, StarterPack
 from lakemedelsmodell.models.least_squares import bounded, cells_and_add_ons, normal_equations
+from lakemedelsmodell.palette import FAINT_COLOUR, INK, OTHER_COLOUR, PROPOSAL_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.simulation.fees import region_cost
 from small_region import OLD, PATIENTS, board_of, played, small_region
 
@@ -347,3 +350,26 @@ def test_manipulate_from_the_command_line(tmp_path):
     cheap = triggers.query("condition == 'lipid'").set_index("model")
     assert cheap.loc["chronic", "gain_sek"] > cheap.loc["chronic_defended", "gain_sek"]
     assert (out / "incentives_chronic.svg").is_file()
+
+
+def test_pictures_of_play_tell_today_the_proposal_and_the_chosen_apart():
+    frontier = pd.DataFrame(
+        [("today", 9.0, 1.0, False, False), ("proposal", 3.0, 50.0, False, False), ("pool", 4.0, 9.0, False, False),
+         ("cut", 5.0, 5.0, True, False), ("full_year", 6.0, 60.0, False, True)],
+        columns=["design", "rmse_to_ideal", "worst_gain", "recommended", "dominated"])
+    axes = frontier_figure(frontier)
+    points = dict(zip(map(tuple, axes.collections[0].get_offsets()), map(to_hex, axes.collections[0].get_facecolors()),
+                      strict=True))
+    assert points == {(9, 1): TODAY_COLOUR, (3, 50): PROPOSAL_COLOUR, (4, 9): OTHER_COLOUR, (5, 5): INK,
+                      (6, 60): FAINT_COLOUR}
+
+    gains = pd.DataFrame([{"effort": EFFORT, "design": design, "amounts": "frozen", "played_by": "one",
+                           "number": number, "strategy": strategy, "gain_per_listed_month": number + gain}
+                          for number, strategy in ((2, "starter_pack"), (1, "cheapest_drug"))
+                          for design, gain in (("today", 0.0), ("proposal", 30.0))])
+    axes = gains_figure(gains, ["today", "proposal"])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cheapest drug", "starter pack"]
+    today, proposal = axes.containers
+    assert [bar.get_width() for bar in (*today, *proposal)] == [1, 2, 31, 32]
+    assert {(to_hex(bar.get_facecolor()), to_hex(bar.get_edgecolor())) for bar in today} == {("#ffffff", TODAY_COLOUR)}
+    assert {to_hex(bar.get_facecolor()) for bar in proposal} == {PROPOSAL_COLOUR}

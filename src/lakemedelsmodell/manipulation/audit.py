@@ -39,6 +39,7 @@ from lakemedelsmodell.manipulation.detection import (
     usual,
 )
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+from lakemedelsmodell.palette import INK, OTHER_COLOUR, TODAY_COLOUR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -351,10 +352,10 @@ class Audit:
         f, q = self.funnels[test], self.q[TESTS.index(test)]
         shown = ~np.isnan(q) & (f.observed >= FEWEST_PERSONS)
         found = shown & (q <= self.level)
-        axes.scatter(f.expected[shown & ~found], f.z[shown & ~found], s=12, facecolors="none", edgecolors="#5d6875",
+        axes.scatter(f.expected[shown & ~found], f.z[shown & ~found], s=12, facecolors="none", edgecolors=OTHER_COLOUR,
                      linewidths=0.8, alpha=0.5)
-        axes.scatter(f.expected[found], f.z[found], s=34, color="#b5500c")
-        axes.axhline(0, color="#1d2733", lw=0.9)
+        axes.scatter(f.expected[found], f.z[found], s=34, color=TODAY_COLOUR)
+        axes.axhline(0, color=INK, lw=0.9)
         axes.set(xscale="log", xlabel="expected persons", ylabel="z", title=test)
         return axes
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lakemedelsmodell.palette import INK, OTHER_COLOUR, PROPOSAL_COLOUR
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -159,10 +161,10 @@ class Funnel:
         e, o, v = self.expected[seen, c], self.observed[seen, c], self.chance[seen, c]
         grid = np.geomspace(max(e.min(), 0.5), e.max(), 100)
         sd = np.sqrt(grid * (v.sum() / e.sum()) + (self.psi[c] * grid) ** 2) / grid
-        axes.scatter(e, o / e, s=14, color="#1b5e9b", alpha=0.7, linewidths=0)
-        axes.axhline(1, color="#1d2733", lw=0.9)
+        axes.scatter(e, o / e, s=14, color=PROPOSAL_COLOUR, alpha=0.7, linewidths=0)
+        axes.axhline(1, color=INK, lw=0.9)
         for width, style in ((2, ":"), (3, "-")):
-            axes.plot(grid, 1 + width * sd, style, grid, np.maximum(1 - width * sd, 0), style, color="#5d6875", lw=1)
+            axes.plot(grid, 1 + width * sd, style, grid, np.maximum(1 - width * sd, 0), style, color=OTHER_COLOUR, lw=1)
         axes.set(xscale="log", xlabel="expected persons", ylabel="observed / expected", title=f"{self.name}: {group}")
         return axes
 

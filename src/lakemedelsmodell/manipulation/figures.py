@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lakemedelsmodell.manipulation.designs import PROPOSAL, TODAY
 from lakemedelsmodell.manipulation.frontier import EFFORT
+from lakemedelsmodell.palette import FAINT_COLOUR, INK, OTHER_COLOUR, PROPOSAL_COLOUR, TODAY_COLOUR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SHOWN, GREY, CHOSEN = "#0072b2", "#b0b0b0", "#d55e00"
+LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": "white", "edgecolor": TODAY_COLOUR}, {"color": PROPOSAL_COLOUR}, {"color": INK},
+    {"color": OTHER_COLOUR}, {"color": "white", "edgecolor": INK, "hatch": "////"})
+"""Bars of today's model, the proposal and the designs beside them, in this order."""
 
 
 def frontier_figure(frontier: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Distance to the ideal net (or 1 − R²) across, worst gain up: down and to the left is better; dominated grey.
+    """Distance to the ideal net (or 1 − R²) across, worst gain up: down and to the left is better; dominated pale.
 
     Designs are numbered by their gain, worst first, and named beside the picture.
     """
@@ -26,13 +31,15 @@ def frontier_figure(frontier: pd.DataFrame, ax: Axes | None = None) -> Axes:
     known = frontier["rmse_to_ideal"].notna().all()
     table = frontier.assign(loss=frontier["rmse_to_ideal"] if known else 1 - frontier["r2"])
     table = table.sort_values(["worst_gain", "loss"], ascending=False, ignore_index=True)
-    colours = [CHOSEN if r.recommended else GREY if r.dominated else SHOWN for r in table.itertuples()]
+    own = {TODAY: TODAY_COLOUR, PROPOSAL: PROPOSAL_COLOUR}
+    colours = [own.get(r.design, INK if r.recommended else FAINT_COLOUR if r.dominated else OTHER_COLOUR)
+               for r in table.itertuples()]
     ax.scatter(table["loss"], table["worst_gain"], c=colours, s=[70 if r else 36 for r in table["recommended"]])
     for x, y, numbers in _close_together(table):
         ax.annotate(numbers, (x, y), (6, 4), textcoords="offset points", fontsize=8)
     for i, (row, colour) in enumerate(zip(table.itertuples(), colours, strict=True)):
         ax.text(1.02, 1 - i / max(len(table), 16), f"{i + 1}  {row.design.replace('_', ' ')}", va="top", fontsize=8,
-                color="#707070" if colour == GREY else colour, transform=ax.transAxes)
+                color=OTHER_COLOUR if colour == FAINT_COLOUR else colour, transform=ax.transAxes)
     ax.set_xlabel("RMSE to the ideal net, SEK per listed month" if known else "1 − R² out of period")
     ax.set_ylabel(f"Worst gain, SEK per listed month\n(one centre, {EFFORT:.0%} of those eligible)")
     ax.set_ylim(bottom=0)
@@ -61,12 +68,11 @@ def gains_figure(gains: pd.DataFrame, designs: Sequence[str], effort: float = EF
                   & ((gains["played_by"] == "one") | (gains["strategy"] == "everyone"))]
     order = list(dict.fromkeys(shown.sort_values("number", kind="stable")["strategy"]))
     ax = plt.subplots(figsize=(8, 0.42 * len(order) + 1.2), layout="constrained")[1] if ax is None else ax
-    colours = [GREY, CHOSEN, SHOWN, "#009e73", "#cc79a7"]
     height = 0.8 / max(len(designs), 1)
     for i, design in enumerate(designs):
         of = shown[shown["design"] == design].set_index("strategy")["gain_per_listed_month"].reindex(order)
         ax.barh(np.arange(len(order)) + (i - (len(designs) - 1) / 2) * height, of, height,
-                color=colours[i % len(colours)], label=design.replace("_", " "))
+                label=design.replace("_", " "), **LOOKS[i % len(LOOKS)])
     ax.set_yticks(range(len(order)), [name.replace("_", " ") for name in order])
     ax.invert_yaxis()
     ax.set_xscale("symlog", linthresh=1)

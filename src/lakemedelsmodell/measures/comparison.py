@@ -21,6 +21,7 @@ from lakemedelsmodell.measures.groups import groups, predictive_ratios
 from lakemedelsmodell.measures.groups import outside_groups as outside_groups_of
 from lakemedelsmodell.measures.spread import Spread, spread
 from lakemedelsmodell.measures.stays import stays
+from lakemedelsmodell.palette import PROPOSAL_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.settlement import Payer, Settlement, pay_per_month, pooled_cost, settle_rows, table_of
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class Comparison:
         place = np.arange(1, len(order) + 1)
         ax.axhline(0, color="0.4", lw=0.8)
         ax.vlines(place, before[order], after[order], color="0.85", lw=0.8)
-        ax.plot(place, before[order], "o", ms=3.5, mfc="none", label=against)
-        ax.plot(place, after[order], "o", ms=3.5, label=model)
+        ax.plot(place, before[order], "o", ms=3.5, mfc="none", color=TODAY_COLOUR, label=against)
+        ax.plot(place, after[order], "o", ms=3.5, color=PROPOSAL_COLOUR, label=model)
         ax.set(xlabel=f"Centres, by net under {against}", ylabel="Net, SEK per listed month")
         ax.legend(frameon=False)
         return ax

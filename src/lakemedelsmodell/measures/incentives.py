@@ -19,6 +19,7 @@ import pandas as pd
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.facts import FeeStaircase
+from lakemedelsmodell.palette import PROPOSAL_COLOUR, TODAY_COLOUR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -412,10 +413,10 @@ class Incentives:
         axes: Axes = plt.subplots(figsize=(7.4, 1.2 + 0.22 * len(shown)), layout="constrained")[1] if ax is None else ax
         place = np.arange(len(shown))
         cost, pays = shown["centre_sek"].to_numpy(), shown["pays_sek"].to_numpy()
-        axes.hlines(place, cost, pays, color=np.where(pays > cost, "#1b5e9b", "#b5500c"), lw=1.6, alpha=0.55)
-        axes.scatter(cost, place, s=34, facecolors="white", edgecolors="#b5500c", linewidths=1.3, zorder=3,
+        axes.hlines(place, cost, pays, color=np.where(pays > cost, PROPOSAL_COLOUR, TODAY_COLOUR), lw=1.6, alpha=0.55)
+        axes.scatter(cost, place, s=34, facecolors="white", edgecolors=TODAY_COLOUR, linewidths=1.3, zorder=3,
                      label="the centre bears")
-        axes.scatter(pays, place, s=34, color="#1b5e9b", marker="D", zorder=3, label="the flag pays")
+        axes.scatter(pays, place, s=34, color=PROPOSAL_COLOUR, marker="D", zorder=3, label="the flag pays")
         axes.set_yticks(place, [(labels or {}).get(name, name) for name in shown["condition"]])
         axes.set(xlabel=f"SEK per person triggered ({model})", xscale="symlog")
         axes.set_xlim(0, 2 * max(1.0, np.nanmax([*cost, *pays], initial=0.0)))

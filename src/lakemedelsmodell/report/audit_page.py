@@ -15,6 +15,7 @@ from lakemedelsmodell.folders import neutral, to_json
 from lakemedelsmodell.manipulation.audit import LOOK_AT, TESTS, WINDOW_MONTHS, Audit
 from lakemedelsmodell.manipulation.detection import ENOUGH_CENTRES
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
+from lakemedelsmodell.palette import INK, OTHER_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.report import drawing
 from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table, columns
 from lakemedelsmodell.report.numbers import DASH, Numbers
@@ -168,10 +169,10 @@ def _excess(expected: np.ndarray, z: np.ndarray, found: np.ndarray, words: drawi
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     for height, style in ((0, "-"), (2, ":"), (-2, ":")):
-        ax.axhline(height, color=drawing.INK, lw=0.9, ls=style)
-    ax.scatter(expected[~found], z[~found], s=10, facecolors="none", edgecolors=drawing.OTHER_COLOUR, linewidths=0.6,
+        ax.axhline(height, color=INK, lw=0.9, ls=style)
+    ax.scatter(expected[~found], z[~found], s=10, facecolors="none", edgecolors=OTHER_COLOUR, linewidths=0.6,
                alpha=0.6, label=words.today)
-    ax.scatter(expected[found], z[found], s=34, color=drawing.TODAY_COLOUR, label=words.proposal, zorder=3)
+    ax.scatter(expected[found], z[found], s=34, color=TODAY_COLOUR, label=words.proposal, zorder=3)
     ax.set(xscale="log", xlabel=words.rank, ylabel=words.value)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value, 0 if value >= 1 else 1)))

@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lakemedelsmodell.palette import FAINT_COLOUR, INK, OTHER_COLOUR, PROPOSAL_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.report.drawing import (
-    BAND_COLOUR,
-    INK,
-    OTHER_COLOUR,
-    PROPOSAL_COLOUR,
-    TODAY_COLOUR,
     Words,
     axes_of,
     cut,
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BAND_COLOUR = "#e6ecf2"
 NAMED_CENTRES = 40
 """Up to so many centres are written by name; above, centres are ranks along an axis."""
 
@@ -335,7 +332,7 @@ def frontier(loss: Sequence[float], gain: Sequence[float], labels: Sequence[str]
         "proposal": {"marker": "o", "color": PROPOSAL_COLOUR, "s": 48},
         "chosen": {"marker": "D", "color": INK, "s": 48},
         "other": {"marker": "o", "color": OTHER_COLOUR, "s": 30},
-        "beaten": {"marker": "x", "color": "#9aa4af", "s": 26, "linewidths": 1.1},
+        "beaten": {"marker": "x", "color": FAINT_COLOUR, "s": 26, "linewidths": 1.1},
     }
     points = sorted(zip(loss, gain, labels, looks, strict=True), key=lambda p: (p[1], p[0]))
     for x, y, _, look in points:
