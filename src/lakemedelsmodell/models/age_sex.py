@@ -33,15 +33,10 @@ class AgeSex(LeastSquares):
 class PublishedAgeSex(Payable):
     """The region's own table of a year, as printed; nothing is estimated."""
 
+    name = "age_sex_published"
+    role = "today, as published"
+
     year: int = 2026
-
-    @property
-    def name(self) -> str:
-        return "age_sex_published"
-
-    @property
-    def role(self) -> str:
-        return "today, as published"
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """The published amounts, whatever the cohort; they hold at the year's own cost responsibility."""

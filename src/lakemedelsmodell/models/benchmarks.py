@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lakemedelsmodell.amounts import COUNTS, AddOnKind, AmountTable
+from lakemedelsmodell.amounts import COUNTS, AmountTable
 from lakemedelsmodell.data.cohort import Cohort, Profiles
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import N_CELLS
@@ -60,20 +60,12 @@ class HighestOnly(ProfiledLeastSquares):
     order stands, beginning with the order of the additive model.
     """
 
+    name = "highest_only"
+    role = "simpler variant"
+    kind = "highest"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
-
-    @property
-    def kind(self) -> AddOnKind:  # type: ignore[override]
-        return "highest"
-
-    @property
-    def name(self) -> str:
-        return "highest_only"
-
-    @property
-    def role(self) -> str:
-        return "simpler variant"
 
     def columns(self, cohort: Cohort) -> np.ndarray:
         profiles = cohort.profiles(self.rule)
@@ -102,20 +94,12 @@ def highest_of(profiles: Profiles, ladder: np.ndarray) -> np.ndarray:
 class Count(ProfiledLeastSquares):
     """Age band × sex plus an amount by the number of conditions held, 0, 1, 2, 3 or 4 and more."""
 
+    name = "count"
+    role = "simpler variant"
+    kind = "count"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
-
-    @property
-    def kind(self) -> AddOnKind:  # type: ignore[override]
-        return "count"
-
-    @property
-    def name(self) -> str:
-        return "count"
-
-    @property
-    def role(self) -> str:
-        return "simpler variant"
 
     def add_on_names(self, cohort: Cohort) -> tuple[str, ...]:
         return COUNTS
@@ -167,15 +151,10 @@ class Oracle(Predictor):
     ``expected``: SEK per listed month before α, shape (n,), for the rows of the paid cohort.
     """
 
+    name = "oracle"
+    role = "ideal, simulation only"
+
     expected: np.ndarray
-
-    @property
-    def name(self) -> str:
-        return "oracle"
-
-    @property
-    def role(self) -> str:
-        return "ideal, simulation only"
 
     def fit(self, cohort: Cohort, cost_responsibility: float, paid: Cohort) -> Prediction:
         if self.expected.shape != paid.cost.shape:
@@ -191,17 +170,12 @@ class Boosting(Predictor):
     fitted on, every row is predicted from nine tenths of the centres, its own not among them.
     """
 
+    name = "boosting"
+    role = "upper bound, never paid"
+
     rule: Rule = "dispensed"
     persons: int = BOOSTING_PERSONS
     seed: int = 20260507
-
-    @property
-    def name(self) -> str:
-        return "boosting"
-
-    @property
-    def role(self) -> str:
-        return "upper bound, never paid"
 
     def fit(self, cohort: Cohort, cost_responsibility: float, paid: Cohort) -> Prediction:
         sample = self._sample(cohort)

@@ -22,16 +22,11 @@ class CentreEffects(ProfiledLeastSquares):
     its patients stays out of them.
     """
 
+    name = "centre_effects"
+    role = "diagnosis of style in the amounts"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "centre_effects"
-
-    @property
-    def role(self) -> str:
-        return "diagnosis of style in the amounts"
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         sums, K = self.sums(cohort), cohort.n_centres

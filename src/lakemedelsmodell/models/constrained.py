@@ -27,17 +27,12 @@ class Constrained(Payable):
     :func:`~.named_groups.named_groups`; those the cohort cannot tell apart are left out and the source says which held.
     """
 
+    name = "constrained"
+    role = "competitor"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
     protected: tuple[str, ...] = PROTECTED
-
-    @property
-    def name(self) -> str:
-        return "constrained"
-
-    @property
-    def role(self) -> str:
-        return "competitor"
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         """Amounts in SEK per listed month, before any closing to a budget and before rounding.

@@ -25,17 +25,12 @@ class Credibility(ProfiledLeastSquares):
     fitted again beside the drawn ones, so that cells and thick groups keep predictive ratio 1.
     """
 
+    name = "credibility"
+    role = "the proposal, thin groups steadied"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
     thin: int = THIN
-
-    @property
-    def name(self) -> str:
-        return "credibility"
-
-    @property
-    def role(self) -> str:
-        return "the proposal, thin groups steadied"
 
     def fit(self, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         sums = self.sums(cohort)

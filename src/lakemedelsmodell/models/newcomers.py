@@ -22,16 +22,11 @@ class ChronicNewcomers(Payable):
     look-back; estimated with the rest. Models that look back predict too little for them (Ericson et al. 2018).
     """
 
+    name = "chronic_newcomers"
+    role = "the proposal, an amount for newcomers"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "chronic_newcomers"
-
-    @property
-    def role(self) -> str:
-        return "the proposal, an amount for newcomers"
 
     def lacks(self, cohort: Cohort) -> str:
         try:

@@ -19,16 +19,11 @@ class ChronicNonnegative(ProfiledLeastSquares):
     paid.
     """
 
+    name = "chronic_nonnegative"
+    role = "the proposal, no amount below 0"
+
     rule: Rule = "dispensed"
     condition_set: str | None = None
-
-    @property
-    def name(self) -> str:
-        return "chronic_nonnegative"
-
-    @property
-    def role(self) -> str:
-        return "the proposal, no amount below 0"
 
     def solve(self, xtx: np.ndarray, xty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         used = np.diag(xtx) > 0

@@ -29,20 +29,20 @@ class AgeSexPool(LeastSquares):
     The headline threshold needs no mention in the name; others do: ``age_sex_pool``, ``age_sex_pool_10k``.
     """
 
+    role = "competitor"
+
     pool_threshold: float = POOL_THRESHOLD  # SEK per person and half-year
 
     @property
     def name(self) -> str:
         return f"age_sex_pool{_named(self.pool_threshold)}"
 
-    @property
-    def role(self) -> str:
-        return "competitor"
-
 
 @dataclass(frozen=True)
 class ChronicPool(ProfiledLeastSquares):
     """Chronic conditions on the cost below the threshold, and the pool (``chronic_pool``)."""
+
+    role = "combination"
 
     rule: Rule = "dispensed"
     condition_set: str | None = None
@@ -51,10 +51,6 @@ class ChronicPool(ProfiledLeastSquares):
     @property
     def name(self) -> str:
         return f"chronic{'_defended' if self.rule == 'listed' else ''}_pool{_named(self.pool_threshold)}"
-
-    @property
-    def role(self) -> str:
-        return "combination"
 
 
 @dataclass(frozen=True)
@@ -65,18 +61,13 @@ class ChronicDefended(ProfiledLeastSquares):
     before α, by condition; no bound where it is not there), and cost above a low threshold is pooled.
     """
 
+    name = "chronic_defended"
+    role = "the proposal, hardened, with a pool"
+
     condition_set: str | None = None
     most: Mapping[str, float] = field(default_factory=dict)
     pool_threshold: float = DEFENDED_POOL  # SEK per person and half-year
     rule: Rule = "listed"
-
-    @property
-    def name(self) -> str:
-        return "chronic_defended"
-
-    @property
-    def role(self) -> str:
-        return "the proposal, hardened, with a pool"
 
     def table(self, xtx: np.ndarray, xty: np.ndarray, cohort: Cohort, cost_responsibility: float) -> AmountTable:
         upper = np.array([self.most.get(name, np.inf) for name in cohort.conditions])
