@@ -297,8 +297,7 @@ def settle_rows(payer: Payer, cohort: Cohort, totals: CentreTotals, cost_respons
     table = table_of(payer)
     pool = None
     if table and table.pool_threshold is not None:
-        excess = pooled_cost(cohort, table.pool_threshold)
-        excess = excess if cohort.weight is None else excess * cohort.weight
+        excess = cohort.weighted(pooled_cost(cohort, table.pool_threshold))
         pool = cost_responsibility * np.bincount(cohort.centre, excess, cohort.n_centres)
     if isinstance(payer, AmountTable) and _is_sum(payer):
         unscaled = unscaled_reimbursement(payer, totals)

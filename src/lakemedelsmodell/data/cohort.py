@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.facts import BAND_LABELS, N_CELLS
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,11 @@ class Cohort:
     @property
     def exposure(self) -> np.ndarray:
         """Months times weight, shape (n,): what every mean is weighted with."""
-        return self.months if self.weight is None else self.months * self.weight
+        return self.weighted(self.months)
+
+    def weighted(self, per_row: np.ndarray) -> np.ndarray:
+        """Months or SEK of rows, shape (n,), times weight."""
+        return per_row if self.weight is None else per_row * self.weight
 
     def rows(self, keep: np.ndarray) -> Cohort:
         """The same cohort with only the rows in ``keep`` (a mask or indices); all centres stay."""
@@ -151,6 +157,13 @@ class Cohort:
     def found(self) -> dict[str, Any]:
         """What others found out from the rows alone and need not find again."""
         return {}
+
+    def once(self, name: str, find: Callable[[], Found]) -> Found:
+        """What ``find`` gives, under a name of its own in :attr:`found`; it depends on the rows alone."""
+        if name not in self.found:
+            self.found[name] = find()
+        found: Found = self.found[name]
+        return found
 
     def holders(self, rule: str) -> Sequence[np.ndarray]:
         """The rows that carry each condition under a rule, ascending, found once."""
@@ -200,9 +213,8 @@ class Cohort:
             for c, on in enumerate(self.holders(rule)):
                 flagged[:, c] = np.bincount(self.centre[on], weights=e[on], minlength=K)
             return replace(self.totals(), conditions=self.conditions, flagged_months=flagged)
-        cost = self.cost if self.weight is None else self.cost * self.weight
         cells = np.bincount(self.centre * np.int64(N_CELLS) + self.cell, weights=e, minlength=K * N_CELLS)
-        listed_cost = np.bincount(self.centre, weights=cost, minlength=K)
+        listed_cost = np.bincount(self.centre, weights=self.weighted(self.cost), minlength=K)
         return CentreTotals(
             centre_ids=self.centre_ids,
             months_by_cell=cells.reshape(K, N_CELLS),

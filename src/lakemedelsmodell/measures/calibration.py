@@ -93,8 +93,7 @@ def payment_system_fit(cohort: Cohort, payment: np.ndarray, cost_responsibility:
     cost_responsibility : α in (0, 1]; a payment is right when it is α times the cost
     varies : how the cohort's cost varies, where it is at hand
     """
-    cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
-    return fit_measures(cost, payment / (cost_responsibility * cohort.exposure), cohort.exposure, varies)
+    return fit_measures(cohort.weighted(cohort.cost), payment / (cost_responsibility * cohort.exposure), cohort.exposure, varies)
 
 
 @dataclass(frozen=True, eq=False)

@@ -190,10 +190,10 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     exposure = cohort.exposure
     fitted_cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
 
-    weighted = fitted_cost if cohort.weight is None else fitted_cost * cohort.weight
+    weighted = cohort.weighted(fitted_cost)
     varies = of_cost = variation(weighted, exposure)
     if cohort.fit_cost is not None:
-        of_cost = variation(cohort.cost if cohort.weight is None else cohort.cost * cohort.weight, exposure)
+        of_cost = variation(cohort.weighted(cohort.cost), exposure)
 
     stays(cohort)  # before the threads
     keep = by_group and len(exposure) * len(named) <= KEPT

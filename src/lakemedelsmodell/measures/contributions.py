@@ -82,20 +82,15 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
 def _persons_by_cell(cohort: Cohort) -> np.ndarray:
     """Persons per centre and age × sex, shape (K, 42), found once: a row is a person's only one in its centre and band.
     """
-    if "persons by cell" not in cohort.found:
-        K = cohort.n_centres
-        cell = cohort.centre * np.int64(N_CELLS) + cohort.cell
-        cohort.found["persons by cell"] = np.bincount(cell, minlength=K * N_CELLS).reshape(K, N_CELLS)
-    found: np.ndarray = cohort.found["persons by cell"]
-    return found
+    K = cohort.n_centres
+    return cohort.once("persons by cell", lambda: np.bincount(
+        cohort.centre * np.int64(N_CELLS) + cohort.cell, minlength=K * N_CELLS).reshape(K, N_CELLS))
 
 
 def _persons_by_condition(cohort: Cohort, rule: str) -> np.ndarray:
     """Persons per centre and condition, shape (K, C), found once."""
-    if (name := f"persons by condition {rule}") not in cohort.found:
-        cohort.found[name] = np.column_stack([persons_by_centre(cohort, rows) for rows in cohort.holders(rule)])
-    found: np.ndarray = cohort.found[name]
-    return found
+    return cohort.once(f"persons by condition {rule}", lambda: np.column_stack(
+        [persons_by_centre(cohort, rows) for rows in cohort.holders(rule)]))
 
 
 def _to_the_ore(ore: np.ndarray, shown: np.ndarray, total: np.ndarray) -> np.ndarray:

@@ -92,17 +92,13 @@ def hidden_groups(names: Sequence[str], persons: np.ndarray, everyone: int) -> n
     return found
 
 
-def persons_by_centre(cohort: Cohort, rows: np.ndarray | None = None) -> np.ndarray:
-    """Distinct persons listed at each centre, among rows given as a mask or ascending, shape (K,)."""
-    if rows is None and "persons by centre" in cohort.found:
-        everyone: np.ndarray = cohort.found["persons by centre"]
-        return everyone
-    person, centre = (cohort.person, cohort.centre) if rows is None else (cohort.person[rows], cohort.centre[rows])
-    first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)  # a person's rows lie together
-    found = np.bincount(centre[first], minlength=cohort.n_centres)
+def persons_by_centre(cohort: Cohort, rows: np.ndarray | slice | None = None) -> np.ndarray:
+    """Distinct persons listed at each centre, shape (K,); among rows given as a mask or ascending, or all (None)."""
     if rows is None:
-        cohort.found["persons by centre"] = found
-    return found
+        return cohort.once("persons by centre", lambda: persons_by_centre(cohort, slice(None)))
+    person, centre = cohort.person[rows], cohort.centre[rows]
+    first = (np.diff(person, prepend=-1) != 0) | (np.diff(centre, prepend=-1) != 0)  # a person's rows lie together
+    return np.bincount(centre[first], minlength=cohort.n_centres)
 
 
 def hidden_centres(comparison: Comparison, cohort: Cohort) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
@@ -123,11 +119,8 @@ def hidden_centres(comparison: Comparison, cohort: Cohort) -> tuple[np.ndarray, 
 
 def _persons_pooled(cohort: Cohort, threshold: float) -> np.ndarray:
     """Distinct persons at each centre for whom a pool pays, shape (K,), found once."""
-    key = f"persons by centre above {threshold}"
-    if key not in cohort.found:
-        cohort.found[key] = persons_by_centre(cohort, pooled_cost(cohort, threshold) > 0)
-    found: np.ndarray = cohort.found[key]
-    return found
+    return cohort.once(f"persons by centre above {threshold}",
+                       lambda: persons_by_centre(cohort, pooled_cost(cohort, threshold) > 0))
 
 
 def emptied(frame: pd.DataFrame, rows: np.ndarray, keep: Sequence[str]) -> pd.DataFrame:

@@ -104,7 +104,7 @@ def predictive_ratios(cohort: Cohort, paid_per_month: Mapping[str, np.ndarray], 
     under_ci_high (mean R − αC, SEK per listed month, negative when paid too little). Empty groups are left out; the
     ratio is nan where a group has no cost, an interval where it has a single centre.
     """
-    own_cost = cost_responsibility * (cohort.cost if cohort.weight is None else cohort.cost * cohort.weight)
+    own_cost = cost_responsibility * cohort.weighted(cohort.cost)
     families = list(groups(cohort) if found_groups is None else found_groups)
     clusters = of_each(lambda family: _Clusters.of(cohort, family), families, len(own_cost))
 

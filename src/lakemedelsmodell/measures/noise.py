@@ -86,10 +86,9 @@ def noise_floor(cohort: Cohort, predicted: np.ndarray, cost_responsibility: floa
     """
     here = stays(cohort)
     expected = cohort.exposure * predicted
-    cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
-    residual = cost_responsibility * here.sum(cost - expected)
+    residual = cost_responsibility * here.sum(cohort.weighted(cohort.cost) - expected)
     stratum = risk_strata(here.per_month(expected), here.listed)
-    del expected, cost  # of a whole country what the permutations need is much
+    del expected  # of a whole country what the permutations need is much
     variance = chance_variance(here, residual, stratum)
     counted = here.number > 1
     if counted.sum() < 2:

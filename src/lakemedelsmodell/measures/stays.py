@@ -88,19 +88,12 @@ class Stays:
 
 def stays(cohort: Cohort) -> Stays:
     """The stays of a cohort, found once."""
-    if "stays" not in cohort.found:
-        cohort.found["stays"] = _stays(cohort)
-    found: Stays = cohort.found["stays"]
-    return found
+    return cohort.once("stays", lambda: _stays(cohort))
 
 
 def cost_of_stays(cohort: Cohort) -> np.ndarray:
     """What each stay of a cohort cost, SEK times weight, shape (U,), found once."""
-    if "cost of stays" not in cohort.found:
-        cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
-        cohort.found["cost of stays"] = stays(cohort).sum(cost)
-    found: np.ndarray = cohort.found["cost of stays"]
-    return found
+    return cohort.once("cost of stays", lambda: stays(cohort).sum(cohort.weighted(cohort.cost)))
 
 
 def _stays(cohort: Cohort) -> Stays:

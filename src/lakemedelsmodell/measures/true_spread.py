@@ -116,8 +116,7 @@ def true_spread(settlement: Settlement, cohort: Cohort, paid_per_month: np.ndarr
 def person_nets(cohort: Cohort, paid_per_month: np.ndarray, cost_responsibility: float) -> tuple[Stays, np.ndarray]:
     """Stays, and what each brings its centre: Σ e·paid − αC, SEK over the stay, shape (U,)."""
     here = stays(cohort)
-    cost = cohort.cost if cohort.weight is None else cohort.cost * cohort.weight
-    return here, here.sum(cohort.exposure * paid_per_month - cost_responsibility * cost)
+    return here, here.sum(cohort.exposure * paid_per_month - cost_responsibility * cohort.weighted(cohort.cost))
 
 
 def dersimonian_laird(net: np.ndarray, variance: np.ndarray) -> TrueSpread:

@@ -101,7 +101,7 @@ def cost_to_fit(cohort: Cohort, pool_threshold: float | None = None) -> np.ndarr
     cost = cohort.cost if cohort.fit_cost is None else cohort.fit_cost
     if pool_threshold is not None:
         cost = cost - pooled_cost(cohort, pool_threshold, cost)
-    return cost if cohort.weight is None else cost * cohort.weight
+    return cohort.weighted(cost)
 
 
 class LeastSquares(Payable):
