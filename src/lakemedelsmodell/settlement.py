@@ -158,10 +158,15 @@ def unscaled_reimbursement(amounts: AmountTable, totals: CentreTotals) -> np.nda
     return pay
 
 
-def _is_sum(amounts: AmountTable) -> bool:
-    """Whether a centre's pay follows from its sums of the design columns."""
+def adds_up(amounts: AmountTable) -> bool:
+    """Whether a centre's pay, but for a pool, follows from its sums of the design columns."""
     by_sums = amounts.kind == "condition" or not amounts.conditions
-    return by_sums and amounts.per_cni is None and amounts.per_newcomer is None and amounts.pool_threshold is None
+    return by_sums and amounts.per_cni is None and amounts.per_newcomer is None
+
+
+def _is_sum(amounts: AmountTable) -> bool:
+    """Whether all of a centre's pay does."""
+    return adds_up(amounts) and amounts.pool_threshold is None
 
 
 def _check_cells(amounts: AmountTable, totals: CentreTotals) -> None:

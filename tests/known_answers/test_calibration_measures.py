@@ -8,8 +8,9 @@ import pytest
 
 from chance_worlds import ALPHA, gamma_world, knowing, within_4_errors
 from cohorts import cohort, random_cohort, table
-from lakemedelsmodell.measures.calibration import calibration, equal_groups, payment_system_fit, redistribution
+from lakemedelsmodell.measures.calibration import calibration, equal_groups, payment_system_fit
 from lakemedelsmodell.measures.fit import fit_measures
+from lakemedelsmodell.measures.redistribution import redistribution
 from lakemedelsmodell.measures.style_index import recommended_codes, style_index
 from lakemedelsmodell.models import AgeSex, ChronicConditions
 from lakemedelsmodell.settlement import settle

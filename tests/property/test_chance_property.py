@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cohorts import random_cohort, table
-from lakemedelsmodell.measures.calibration import calibration, equal_groups, redistribution
+from lakemedelsmodell.measures.calibration import calibration, equal_groups
 from lakemedelsmodell.measures.noise import noise_floor
+from lakemedelsmodell.measures.redistribution import redistribution
 from lakemedelsmodell.measures.stays import _bounds_passed, risk_strata, stays
 from lakemedelsmodell.measures.true_spread import dersimonian_laird, pitman_morgan, split_half, true_spread
 from lakemedelsmodell.measures.truth import pass_through

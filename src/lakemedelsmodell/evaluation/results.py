@@ -17,7 +17,6 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.evaluation.chance import Chance, centre_columns
 from lakemedelsmodell.evaluation.plan import ORACLE, TAKEN_APART, TODAY
-from lakemedelsmodell.measures.calibration import redistribution
 from lakemedelsmodell.measures.comparison import Comparison
 from lakemedelsmodell.measures.contributions import contributions
 from lakemedelsmodell.measures.disclosure import (
@@ -32,6 +31,7 @@ from lakemedelsmodell.measures.disclosure import (
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS, neutrality
 from lakemedelsmodell.measures.incentives import starter_packs
 from lakemedelsmodell.measures.noise import noise_floor
+from lakemedelsmodell.measures.redistribution import redistribution
 from lakemedelsmodell.measures.style_index import StyleIndex, style_index
 from lakemedelsmodell.measures.true_spread import pitman_morgan
 from lakemedelsmodell.measures.truth import against_truth, ideal_net, pass_through

@@ -159,6 +159,17 @@ def _paid(payer: Payer, per_row: np.ndarray, cohort: Cohort, settled: Settlement
     return paid + settled.cost_responsibility * pooled_cost(cohort, table.pool_threshold) / cohort.months
 
 
+@dataclass(frozen=True, eq=False)
+class _Paid:
+    """A cohort paid by one model, with what :class:`Comparison` tells of it; None for what is not asked for."""
+
+    settlement: Settlement
+    fit: FitMeasures
+    per_month: np.ndarray | None = None
+    calibration: Calibration | None = None
+    payment_fit: FitMeasures | None = None
+
+
 def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             cost_responsibility: float, budget_sek: float | None = None, *,
             contrasts: Iterable[tuple[str, str]] | None = None, by_group: bool = True, outside_groups: bool = False,
@@ -198,7 +209,7 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
     stays(cohort)  # before the threads
     keep = by_group and len(exposure) * len(named) <= KEPT
 
-    def pay_by(name: str) -> tuple[Settlement, FitMeasures, np.ndarray | None, tuple[Calibration, FitMeasures] | None]:
+    def pay_by(name: str) -> _Paid:
         payer, table = named[name], tables[name]
         per_row = pay_per_month(payer, cohort)
         unrounded = payer.unrounded if isinstance(payer, AmountTable) else None
@@ -210,19 +221,20 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
             predicted = predicted + pooled_cost(cohort, table.pool_threshold, fitted_cost) / cohort.months
         fit = fit_measures(weighted, predicted, exposure, varies)
         del exact, predicted
-        paid = _paid(payer, per_row, cohort, settled) if keep or deciles else None
-        against_cost = None if paid is None or not deciles else (
-            calibration(cohort, paid / cost_responsibility),
-            payment_system_fit(cohort, exposure * paid, cost_responsibility, of_cost))
-        return settled, fit, paid if keep else None, against_cost
+        if not (keep or deciles):
+            return _Paid(settled, fit)
+        paid = _paid(payer, per_row, cohort, settled)
+        return _Paid(
+            settled, fit, per_month=paid if keep else None,
+            calibration=calibration(cohort, paid / cost_responsibility) if deciles else None,
+            payment_fit=payment_system_fit(cohort, exposure * paid, cost_responsibility, of_cost) if deciles else None)
 
     found = dict(zip(named, of_each(pay_by, named, len(exposure)), strict=True))
-    settlements = {name: settled for name, (settled, *_) in found.items()}
-    fits = {name: fit for name, (_, fit, *_) in found.items()}
+    settlements = {name: one.settlement for name, one in found.items()}
+    fits = {name: one.fit for name, one in found.items()}
     paid: Mapping[str, np.ndarray] = (
-        {name: per_month for name, (*_, per_month, _) in found.items() if per_month is not None}
+        {name: one.per_month for name, one in found.items() if one.per_month is not None}
         if keep else PaidPerMonth(named, cohort, settlements))
-    against_cost = {name: both for name, (*_, both) in found.items() if both}
 
     if contrasts is None:
         first, *others = named
@@ -239,6 +251,6 @@ def compare(payers: Mapping[str, Payer] | Iterable[Payer], cohort: Cohort,
                                                       resamples=resamples, seed=seed), contrasts)),
         groups=predictive_ratios(cohort, paid, cost_responsibility, chain(
             groups(cohort) if by_group else (), outside_groups_of(cohort) if by_group and outside_groups else ())),
-        calibrations={name: by_decile for name, (by_decile, _) in against_cost.items()},
-        payment_fits={name: of_all for name, (_, of_all) in against_cost.items()}, paid_per_month=paid,
+        calibrations={name: one.calibration for name, one in found.items() if one.calibration},
+        payment_fits={name: one.payment_fit for name, one in found.items() if one.payment_fit}, paid_per_month=paid,
     )

@@ -11,6 +11,7 @@ from html import escape
 
 import numpy as np
 
+from lakemedelsmodell.measures.redistribution import redistributed_sek
 from lakemedelsmodell.settlement import Settlement
 
 
@@ -80,7 +81,7 @@ def contrast(model: Settlement, against: Settlement, r2_model: float, r2_against
         random_list_ratio=float(np.sqrt((1 - r2_model) / (1 - r2_against))) if r2_against < 1 else np.nan,
         se_check=float(np.sqrt(max(0.0, 1 - rho**2) / (len(n1) - 1))) if len(n1) > 1 else np.nan,
         correlation=rho,
-        redistribution_sek=float(np.abs(model.reimbursement_ore - against.reimbursement_ore).sum()) / 200,
+        redistribution_sek=redistributed_sek(model, against),
         centres_changing_sign=int((np.sign(n1) * np.sign(n0) < 0).sum()),
         spearman=_correlation(_ranks(n1), _ranks(n0)),
     )

@@ -10,16 +10,10 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.measures.disclosure import is_few, merged, persons_by_centre
-from lakemedelsmodell.settlement import Settlement, pooled_cost
+from lakemedelsmodell.settlement import Settlement, adds_up, pooled_cost
 
 COLUMNS = ("centre_id", "model", "kind", "name", "sex", "age_from", "listed_months", "sek")
 """Columns of contributions.csv, in order."""
-
-
-def adds_up(table: AmountTable) -> bool:
-    """Whether what a centre gets is a sum over the table's amounts, but for a pool."""
-    return (table.per_cni is None and table.per_newcomer is None
-            and (table.kind == "condition" or not table.conditions))
 
 
 def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) -> pd.DataFrame:
@@ -32,7 +26,7 @@ def contributions(settlement: Settlement, table: AmountTable, cohort: Cohort) ->
     Parameters
     ----------
     settlement : of ``table`` on ``cohort``
-    table : a table whose amounts add up (:func:`adds_up`)
+    table : a table whose amounts add up (:func:`~lakemedelsmodell.settlement.adds_up`)
     cohort : Cohort of the paid period
 
     Returns

@@ -19,14 +19,11 @@ import pandas as pd
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.facts import FeeStaircase
+from lakemedelsmodell.measures.qualifying import FREE_FROM, MIN_ROWS
 from lakemedelsmodell.palette import PROPOSAL_COLOUR, TODAY_COLOUR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MIN_ROWS = 20
-"""A code needs this many purchases in the data before its pack counts as one that a centre could choose."""
-
 
 @dataclass(frozen=True)
 class _Pack:
@@ -66,7 +63,8 @@ def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping
         either cost; return_per_krona: pay over cost with the ceiling reached (nan when that is 0); break_even_ddd:
         DDD at which drug cost equals φ b L.
     """
-    packs = {name: _cheapest(conditions[name], codes) for name in conditions.names}
+    packs = {name: min(_packs(conditions[name], codes), default=_Pack(),
+                       key=lambda p: (p.price * p.base_share, p.price, p.atc)) for name in conditions.names}
     gross_known = codes["gross_sek"].notna().all()
     rows = []
     for name, pack in packs.items():
@@ -91,14 +89,13 @@ def starter_packs(conditions: ConditionSet, codes: pd.DataFrame, tables: Mapping
     return pd.DataFrame(rows)
 
 
-def _cheapest(condition: Condition, codes: pd.DataFrame) -> _Pack:
-    """The pack that costs the centre least among the condition's codes."""
+def _packs(condition: Condition, codes: pd.DataFrame) -> list[_Pack]:
+    """What one pack is of each of the condition's codes that a centre could choose."""
     usable = codes[(codes["positive_rows"] >= MIN_ROWS) & (codes["packages"] > 0) & codes["atc"].map(condition.matches)]
     priced = usable["gross_sek"].fillna(usable["cost_sek"]) / usable["packages"]
     ddd, base_share = usable["ddd"] / usable["packages"], usable["base_rows"] / usable["rows"]
-    free = usable["cost_sek"] >= 0.999 * usable["gross_sek"]  # öre are rounded
-    packs = [_Pack(*pack) for pack in zip(usable["atc"], priced, ddd, base_share, free, strict=True) if pack[1] > 0]
-    return min(packs, key=lambda p: (p.price * p.base_share, p.price, p.atc), default=_Pack())
+    free = usable["cost_sek"] >= FREE_FROM * usable["gross_sek"]
+    return [_Pack(*pack) for pack in zip(usable["atc"], priced, ddd, base_share, free, strict=True) if pack[1] > 0]
 
 
 def _one_pack_flags(condition: Condition, rule: str | None, pack: _Pack) -> bool:
@@ -161,17 +158,12 @@ def qualifying_series(conditions: ConditionSet, codes: pd.DataFrame, rule: str) 
 
 
 def _cheapest_series(condition: Condition, codes: pd.DataFrame, rule: str) -> Series:
-    usable = codes[(codes["positive_rows"] >= MIN_ROWS) & (codes["packages"] > 0) & codes["atc"].map(condition.matches)]
     found = []
-    for code in usable.itertuples():
-        gross = code.cost_sek if np.isnan(code.gross_sek) else code.gross_sek
-        price, ddd = gross / code.packages, code.ddd / code.packages
-        if not price > 0:
-            continue
-        days = (0,) if rule == "dispensed" else _days(condition, ddd)
+    for pack in _packs(condition, codes):
+        days = (0,) if rule == "dispensed" else _days(condition, pack.ddd)
         if days is not None:
-            found.append(Series(condition.name, rule, code.atc, price, ddd, code.base_rows / code.rows, len(days), days,
-                                code.cost_sek >= 0.999 * code.gross_sek))
+            found.append(Series(condition.name, rule, pack.atc, pack.price, pack.ddd, pack.base_share, len(days), days,
+                                pack.free))
     nothing = Series(condition.name, rule, None, np.nan, np.nan, np.nan, 0, (), False)
     return min(found, key=lambda s: (s.gross_sek * s.base_share, s.gross_sek, s.atc), default=nothing)
 

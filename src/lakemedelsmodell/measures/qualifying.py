@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MIN_ROWS = 20
 """A code needs this many purchases in the data before a centre could choose its pack."""
+FREE_FROM = 0.999
+"""Share of the gross price the region has paid where a code never cost a patient anything: öre are rounded."""
 HALF_YEAR_DAYS = 183
 MAX_RETURN = 2.0
 """Kronor that an amount of the defended version may bring per krona that qualifying costs the centre. Chosen from the
@@ -67,7 +69,7 @@ def catalogue(codes: Sequence[str], summary: pd.DataFrame) -> Catalogue:
     return Catalogue(tuple(codes), (gross / sums["packages"]).to_numpy(float),
                      (sums["ddd"] / sums["packages"]).to_numpy(float),
                      (sums["base_rows"] / sums["rows"] >= 0.5).to_numpy(),
-                     (sums["cost_sek"] >= 0.999 * gross).to_numpy())
+                     (sums["cost_sek"] >= FREE_FROM * gross).to_numpy())
 
 
 def cheapest_bundle(conditions: ConditionSet, name: str, shelf: Catalogue) -> Bundle | None:

@@ -137,10 +137,15 @@ def dersimonian_laird(net: np.ndarray, variance: np.ndarray) -> TrueSpread:
         return TrueSpread(np.nan, np.nan, K - 1, np.nan, np.nan, net, variance)
     w = 1 / v
     q = float((w * (n - (w * n).sum() / w.sum()) ** 2).sum())
-    tau2 = max(0.0, (q - (K - 1)) / (w.sum() - (w**2).sum() / w.sum()))
+    tau2 = _moment(q, w)
     full = 1 / (v + tau2)
     mean = float((full * n).sum() / full.sum())
     return TrueSpread(float(tau2), q, K - 1, float(chdtrc(K - 1, q)), mean, net, variance)
+
+
+def _moment(q: float, w: np.ndarray) -> float:
+    """max(0, [Q − (K−1)] / [Σw − Σw²/Σw]) of K weights w = 1/s²: the variance beyond chance that explains a Q."""
+    return max(0.0, (q - (len(w) - 1)) / (w.sum() - (w**2).sum() / w.sum()))
 
 
 def spread_parts(true: TrueSpread, floor: NoiseFloor) -> pd.DataFrame:
@@ -295,6 +300,10 @@ def pitman_morgan(n1: np.ndarray, n0: np.ndarray, *, level: float = 0.95) -> Pit
     )
 
 
+FUNNEL_LIMITS = {"95": 1.959964, "998": 3.090232}
+"""Normal quantiles that 95 and 99.8 % lie between: the limits of a funnel plot (Spiegelhalter 2005)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Funnel:
     """Nets against precision, with limits that allow for centres differing for reasons of their own.
@@ -354,12 +363,12 @@ def funnel(settlement: Settlement, variance: np.ndarray, *, target: float = 0.0,
     low, high = np.quantile(known, [winsorised, 1 - winsorised]) if len(known) else (np.nan, np.nan)
     phi = float(np.mean(known.clip(low, high) ** 2)) if len(known) else np.nan
     K, w = len(known), 1 / variance[~np.isnan(z)]
-    tau2 = max(0.0, (K * phi - (K - 1)) / (w.sum() - (w**2).sum() / w.sum())) if K > 1 else np.nan
+    tau2 = _moment(K * phi, w) if K > 1 else np.nan
     whole = np.sqrt(variance + tau2)
     limits = {f"{side}_{level}": target + sign * quantile * whole
-              for level, quantile in (("95", 1.959964), ("998", 3.090232)) for side, sign in (("low", -1), ("high", 1))}
+              for level, quantile in FUNNEL_LIMITS.items() for side, sign in (("low", -1), ("high", 1))}
     z_adjusted = (net - target) / whole
     return Funnel(target, phi, float(tau2), pd.DataFrame({
         "centre_id": settlement.centre_ids, "listed_months": settlement.months, "net": net, "standard_error": error,
-        "z": z, "z_adjusted": z_adjusted, **limits, "outside": np.abs(z_adjusted) > 3.090232,
+        "z": z, "z_adjusted": z_adjusted, **limits, "outside": np.abs(z_adjusted) > FUNNEL_LIMITS["998"],
     }))

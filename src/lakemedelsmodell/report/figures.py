@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lakemedelsmodell.measures.true_spread import FUNNEL_LIMITS
 from lakemedelsmodell.palette import FAINT_COLOUR, INK, OTHER_COLOUR, PROPOSAL_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.report.drawing import (
     Words,
@@ -268,7 +269,7 @@ def funnel(net: Sequence[float], error: Sequence[float], outside: Sequence[bool]
     y, s, out = np.asarray(net, dtype=float), np.asarray(error, dtype=float), np.asarray(outside, dtype=bool)
     fine = np.linspace(0, float(s.max()) * 1.05, 100)
     half = np.sqrt(fine**2 + tau2)
-    for z, style, label in ((1.959964, (0, (2, 2)), words.band), (3.090232, "-", words.spread)):
+    for z, style, label in ((FUNNEL_LIMITS["95"], (0, (2, 2)), words.band), (FUNNEL_LIMITS["998"], "-", words.spread)):
         for sign in (-1, 1):
             ax.plot(fine, target + sign * z * half, color=OTHER_COLOUR, lw=1, ls=style, label=label if sign > 0 else "")
     ax.axhline(target, color=INK, lw=0.9)
