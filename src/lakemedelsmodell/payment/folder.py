@@ -172,9 +172,9 @@ def _check_lookback(half_year: HalfYear, lookback: Period) -> pd.DataFrame:
     found = pd.DataFrame({"rows": rows, "strangers": rows.sub(known, fill_value=0)}).sort_index()
     found.index = [f"{n // 12}-{n % 12 + 1:02d}" for n in found.index]
     if len(most := found.index[2 * found["strangers"] > found["rows"]]):
-        raise DataError(Problem("dispensings", f"flags are read from {lookback}, and in {len(most)} of these months more "
-                                f"dispensings are of persons nobody lists than of others, first {most[0]}", "Use the "
-                                "same pseudonyms in every table and every month.", column="person_id"))
+        raise DataError(Problem("dispensings", f"flags are read from {lookback}, and in {len(most)} of these months "
+                                f"more dispensings are of persons nobody lists than of others, first {most[0]}",
+                                "Use the same pseudonyms in every table and every month.", column="person_id"))
     return found
 
 
@@ -201,8 +201,8 @@ def _warnings(payment: Payment, changes: Changes | None, strangers: pd.DataFrame
     if strangers is not None and (share := strangers["strangers"] / strangers["rows"]).max() > MANY_STRANGERS:
         whole = strangers["strangers"].sum() / strangers["rows"].sum()
         found.append(f"{100 * whole:.0f} % of the look-back's dispensings are of persons nobody lists, and so pay "
-                     f"nobody; most in {share.idxmax()}, {100 * share.max():.0f} %. Are the pseudonyms the same in every "
-                     "table and every month?")
+                     f"nobody; most in {share.idxmax()}, {100 * share.max():.0f} %. Are the pseudonyms the same in "
+                     "every table and every month?")
     if changes is None:
         found.append("What changed since last month is not shown: the data do not reach back to its look-back.")
     if empty := int((payment.listed.persons == 0).sum()):
