@@ -193,6 +193,11 @@ CASES = (
     *(wrong(f"personnummer with {how}", everywhere({"1": text, "2": "x7"})) for how, text in {
         "a plus sign": "19600105+1231", "a dash": "600105\u20131231", "blanks": "600105 - 1231",
         "an apostrophe": "'196001051231", "its country": "SE196001051231", "decimals": "196001051231.0"}.items()),
+    *(wrong(f"personnummer {how}", everywhere({"1": one, "2": two})) for how, one, two in (
+        ("with wrong check digits", "196005051230", "195501151230"),
+        ("of ten digits with wrong check digits", "6005051230", "5501151230"),
+        ("of the region's own", "19600505TF12", "195501151Q2A"))),
+    odd("ids that begin like another date", everywhere({"1": "196105051230", "2": "195601151230"})),
     wrong("person_ids rounded by a spreadsheet", everywhere({"1": "1.96001E+11", "2": "1,95501E+11"})),
     wrong("a centre named by a personnummer", swap("centres", "Åhus", "Dr Ek 600105-1231")),
     wrong("a centre's id is a personnummer", change("centres", lambda text: text.replace("A,", "19600105+1231,"))),

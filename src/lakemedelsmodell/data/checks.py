@@ -152,7 +152,8 @@ MONEY = ("cost", "gross_price")
 SORTED_AT_ONCE = 1 << 22
 """Hashes of rows; a region has several times as many dispensings in two years."""
 
-PERSONAL_NUMBER = ("({0}[0-9]{{2}}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01]){1})")
+MONTH_DAY = "(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
+PERSONAL_NUMBER = f"({{0}}[0-9]{{{{2}}}}{MONTH_DAY}{{1}})"
 SIGN = "[-+\u2013\u2212]"
 CENTURY = "(18|19|20)?"
 PERSONAL_SHARE = 0.2
@@ -161,6 +162,8 @@ that happen to begin like a date have the right check digit one time in ten; tho
 in 5 % of cases."""
 NAMES_SOMEBODY = ("is a personnummer or samordningsnummer",
                   "Replace it by a pseudonym in every table before the data are handed on.")
+BEGINS_WITH_BIRTH = ("begins with the year of birth, a month and a day, as a personnummer does",
+                     "Replace it by a pseudonym that tells nothing of the person, in every table.")
 CENTRE_NAMES_SOMEBODY = ("holds what could be a personnummer", "Give the centre a name and an id that name no person.")
 ROUNDED = Check("regexp_full_match(person_id, '[0-9][.,][0-9]+[eE][+]?[0-9]+')", "is a number that a spreadsheet has "
                 "rounded, and so of several persons", "Format the column as text there, and save it anew.", "person_id",
@@ -177,6 +180,13 @@ def is_personal_number(x: str) -> str:
     others = " + ".join(f"{last}[{i}]::INTEGER" for i in range(2, 11, 2))
     return (f"(CASE WHEN regexp_full_match({x}, '{with_sign}') THEN true "
             f"WHEN regexp_full_match({x}, '{digits}') THEN ({doubled} + {others}) % 10 = 0 ELSE false END)")
+
+
+def begins_with_birth(x: str, born: str) -> str:
+    """SQL: the year of birth with its century or without, a month and a day, whatever follows; of random digits 7 in
+    10 000 are so."""
+    return "({})".format(" OR ".join(f"(starts_with({x}, strftime({born}, '{year}')) AND regexp_matches({x}[{after}:], "
+                                     f"'^{MONTH_DAY}'))" for year, after in (("%Y", 5), ("%y", 3))))
 
 
 def duckdb_errors() -> type[Exception]:
@@ -523,12 +533,17 @@ class Border:
         bare = "person_id::VARCHAR"
         if self.person != "BIGINT":  # what programs put around a number: an apostrophe, SE, blanks, a float's .0
             bare = f"regexp_replace(regexp_replace(person_id, '^(''|SE)|[.]0$', '', 'g'), ' ({SIGN}) ', '\\1')"
-        found = self.sql(
-            f"SELECT length(x), avg({is_personal_number('x')}::INTEGER) FROM (SELECT {bare} AS x "
-            f"FROM (SELECT DISTINCT person_id FROM {table}_read WHERE {long})) GROUP BY 1")
-        if any(share > PERSONAL_SHARE for _, share in found):
-            self.check(table, [Check(is_personal_number("bare"), *NAMES_SOMEBODY, "person_id", "person_id")],
-                       f"(SELECT *, {bare} AS bare FROM {table}_placed)")
+        kinds = [("person_id", is_personal_number("bare"), NAMES_SOMEBODY)]
+        if table == "persons" and "birth_month" in self.has[table]:
+            born = f"{long} AND {begins_with_birth('bare', 'birth_month')}"
+            kinds.append(("person_id, birth_month", born, BEGINS_WITH_BIRTH))
+        for columns, named, said in kinds:
+            shares = self.sql(f"SELECT avg(({named})::INTEGER) FROM (SELECT *, {bare} AS bare FROM (SELECT DISTINCT "
+                              f"{columns} FROM {table}_read WHERE {long})) GROUP BY length(bare)")
+            if any(share > PERSONAL_SHARE for share, in shares):
+                self.check(table, [Check(named, *said, "person_id", "person_id")],
+                           f"(SELECT *, {bare} AS bare FROM {table}_placed)")
+                break
 
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lakemedelsmodell.data.checks import (
+    BEGINS_WITH_BIRTH,
     CENTRE_NAMES_SOMEBODY,
     NAMES_SOMEBODY,
     PERSONAL_SHARE,
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from ibis.expr.types import Table
 
 OPEN_END = date(9999, 12, 31)
+MONTHS = [f"{month:02}" for month in range(1, 13)]
+DAYS = [f"{day + more:02}" for more in (0, 60) for day in range(1, 32)]
+"""Those of a personnummer, and of a samordningsnummer."""
 WHOLE_NUMBER_DIGITS = 18
 """A person_id of more digits is text: it would not fit the integers of every engine."""
 
@@ -310,12 +314,15 @@ class _Reader:
     def refuse_personal_numbers(self) -> None:
         """A personnummer or samordningsnummer for a pseudonym; who is in other tables must be among persons."""
         persons = self.tables["persons"]
-        ids = persons.select(x=persons.person_id.cast("string"))
-        ids = ids.select(length=ids.x.length(), named=is_personal_number(ids.x).ifelse(1, 0))
-        ids = ids.filter(ids.length.between(10, 13))
-        found = _frame(ids.group_by("length").agg(persons=ids.count(), named=ids.named.sum()))
-        if (found["named"] > PERSONAL_SHARE * found["persons"]).any():
-            self.problem("persons", *NAMES_SOMEBODY, "person_id", None, int(found["named"].sum()))
+        ids = persons.select(x=persons.person_id.cast("string"), year=persons.birth_month.year().cast("string"))
+        ids = ids.select(length=ids.x.length(), named=is_personal_number(ids.x).ifelse(1, 0),
+                         born=begins_with_birth(ids.x, ids.year).ifelse(1, 0))
+        ids = ids.filter(ids.length.between(10, 17))
+        found = _frame(ids.group_by("length").agg(persons=ids.count(), named=ids.named.sum(), born=ids.born.sum()))
+        for kind, said in (("named", NAMES_SOMEBODY), ("born", BEGINS_WITH_BIRTH)):
+            if (found[kind] > PERSONAL_SHARE * found["persons"]).any():
+                self.problem("persons", *said, "person_id", None, int(found[kind].sum()))
+                break
 
     def check_keys(self) -> None:
         """What can be wrong between tables, and twice over."""
@@ -455,6 +462,14 @@ def is_personal_number(x: Value) -> Any:
     signed = n.isin([11, 13]) & sign & (first >= 0) & (digit[8] >= 0) & (
         digit[9] >= 0) & (digit[10] >= 0)
     return dated & (whole | signed)
+
+
+def begins_with_birth(x: Value, year: Value) -> Any:
+    """What ``checks.begins_with_birth`` says, of the year of birth as text."""
+    def dated(first: int) -> Any:
+        return x.substr(first, 2).isin(MONTHS) & x.substr(first + 2, 2).isin(DAYS)
+
+    return ((x.substr(0, 4) == year) & dated(4)) | ((x.substr(0, 2) == year.substr(2, 2)) & dated(2))
 
 
 def _thousandths(x: Value) -> Value:
