@@ -3,7 +3,9 @@
 import csv
 import json
 import re
+import shutil
 
+import pandas as pd
 import pytest
 
 
@@ -210,7 +212,6 @@ def test_derived_table_counts_its_equal_cells(command, tiny_run):
 
 
 def test_flags_are_there_for_everyone(command, tiny_run, tmp_path):
-    import pandas as pd
 
     persons = pd.read_parquet(tiny_run / "data" / "persons.parquet")
     frames = {}
@@ -229,7 +230,6 @@ def test_flags_are_there_for_everyone(command, tiny_run, tmp_path):
 
 
 def test_flags_from_a_list_of_ones_own(command, region, tmp_path):
-    import pandas as pd
 
     (tmp_path / "own.csv").write_text("condition,atc,min_dates\nbeta,C07,13\nsugar,A10,12\n")
     calls = ("flags", region, "--conditions", tmp_path / "own.csv", "--from", "2025-01-01", "--to", "2026-01-01")
@@ -285,3 +285,18 @@ def test_a_condition_gives_way_to_the_one_above_it(command, tiny_run):
         return next(line for line in done.stdout.splitlines() if line.startswith("Total"))
 
     assert total("astma", "kol") == total("kol")
+
+
+def test_months_that_lack_dispensings_are_warned_of_and_nothing_beside_is_asked_of_them(command, tiny_run, tmp_path):
+    shutil.copytree(tiny_run / "data", tmp_path / "late")
+    bought = pd.read_parquet(tmp_path / "late" / "dispensings.parquet")
+    month = bought["date"].astype("datetime64[s]").dt.strftime("%Y-%m")
+    bought[(month >= "2026-03") & (month != "2026-05")].to_parquet(tmp_path / "late" / "dispensings.parquet")
+    checked = command("check", "late", cwd=tmp_path)
+    assert "2026-01..2026-06, which is not complete" in checked.stdout
+    assert "Note: No dispensings at all in 2026-05" in checked.stdout
+    done = command("evaluate", "late", "--out", "out", "--no-report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = results(tmp_path / "out")
+    assert {"partial_period", "missing_months"} <= {warning["kind"] for warning in found["warning_kinds"]}
+    assert found["beside"] == []

@@ -214,7 +214,11 @@ def test_flags_are_read_before_the_half_year_and_follow_the_person():
     ("2026-06-01", H1, False), ("2025-12-31", Period.half_year(2025, 2), False),
     ("2026-02-11", Period.half_year(2025, 2), False)])
 def test_the_default_period_is_the_last_whole_half_year(last, period, partial):
-    assert default_period(half_year([bought("2025-12-05"), bought(last)])) == (period, partial)
+    assert default_period(half_year([bought("2025-07-05"), bought("2025-12-05"), bought(last)])) == (period, partial)
+
+
+def test_a_half_year_whose_first_months_are_not_there_is_partial():
+    assert default_period(half_year([bought("2026-02-01"), bought("2026-06-05")])) == (H1, True)
 
 
 def test_with_no_half_year_complete_the_one_begun_is_partial():

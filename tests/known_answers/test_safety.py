@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from cohorts import cohort, random_cohort, table
 from lakemedelsmodell.amounts import AmountTable
 from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.evaluation import make_plan
 from lakemedelsmodell.evaluation.safety import of_amounts, of_comparison, of_data, variance_inflation
 from lakemedelsmodell.measures.comparison import compare
@@ -25,9 +27,12 @@ def kinds(warnings) -> list[str]:
     return [w.kind for w in warnings]
 
 
-def seen(last_day: date, rows: int = 1000, without_code: int = 0):
-    return SimpleNamespace(months_seen=tuple(date(2026, m, 1) for m in range(1, last_day.month + 1)), last_day=last_day,
-                           codes=pd.DataFrame({"rows": [rows]}), counts={"atc_missing": without_code})
+def seen(last_day: date, rows: int = 1000, months=range(1, 7), **counts: int):
+    """What the warnings look at of a half-year whose months of 2026 those before ``last_day`` are."""
+    half_year = SimpleNamespace(months_seen=tuple(date(2026, m, 1) for m in months if m <= last_day.month),
+                                last_day=last_day, codes=pd.DataFrame({"rows": [rows]}), counts=counts)
+    half_year.months_lacking = functools.partial(HalfYear.months_lacking, half_year)
+    return half_year
 
 
 def paid(people, *tables, budget=None):
@@ -47,9 +52,26 @@ def test_half_a_month_of_data(last_day: date, warns: bool):
 @pytest.mark.parametrize("rows, missing, warns", [(1_048_575, 0, True), (1_048_570, 5, True), (65_535, 0, True),
                                                   (1_048_576, 0, False), (500_000, 0, False)])
 def test_an_export_that_ends_where_a_spreadsheet_does(rows, missing, warns):
-    found = of_data(seen(date(2026, 6, 30), rows, missing), PLAN)
+    found = of_data(seen(date(2026, 6, 30), rows, atc_missing=missing), PLAN)
 
     assert kinds(found) == (["spreadsheet_rows"] if warns else [])
+
+
+@pytest.mark.parametrize("months, said", [
+    ([1, 2, 3, 4, 5, 6], None), ([2, 3, 4, 5, 6], None), ([1, 2, 4, 6], "2026-03, 2026-05"),
+    ([1, 2, 3, 4, 5], None), ([6], None)])
+def test_a_month_without_any_dispensing_after_one_that_has_some(months, said):
+    found = of_data(seen(date(2026, 6, 30), months=months), PLAN)
+
+    assert [str(w) for w in found if w.kind == "missing_months"] == (
+        [f"No dispensings at all in {said}, though there are some before. Is a file missing?"] if said else [])
+
+
+@pytest.mark.parametrize("unknown, warns", [(100, False), (101, True), (0, False)])
+def test_doses_that_are_not_known(unknown, warns):
+    found = of_data(seen(date(2026, 6, 30), ddd_unknown=unknown), PLAN)
+
+    assert kinds(found) == (["ddd_unknown"] if warns else [])
 
 
 @pytest.mark.parametrize("persons, cost, warns", [(100, 0.0, True), (99, 0.0, False), (100, 0.01, False)])

@@ -69,6 +69,8 @@ def check(data: DataFolder) -> None:
     print(f"  evaluate would pay {period}{', which is not complete' if partial else ''}")
     for sentence in half_year.found:
         print(f"  {sentence}")
-    counts = noticed(half_year)
+    counts, warnings = noticed(half_year)
+    for warning in warnings:
+        print(f"  Note: {warning}")
     print("Noticed, not fatal:" if counts else "Nothing to notice.")
     print(columns([(f"  {count:,}", KINDS[kind]) for kind, count in counts.items()], "><"))

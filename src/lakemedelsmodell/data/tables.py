@@ -127,6 +127,11 @@ class HalfYear:
                                    f"(SELECT *, '{name}' AS file_, row_number() OVER () AS row_ FROM {name}_frame)")
         return admit(border, sources, held=tables)
 
+    def months_lacking(self, end: date) -> list[date]:
+        """The firsts of months before ``end`` that have no dispensings, though an earlier month has."""
+        months = Period(self.months_seen[0], end).months if end > self.months_seen[0] else ()
+        return [m for m in months if m not in self.months_seen]
+
     def let_go(self) -> None:
         """Give back the memory of what was found and is kept for later questions; those find it anew."""
         self.flags_read.clear()
@@ -184,6 +189,8 @@ def admit(border: Border, sources: Mapping[str, Source], held: Any = None) -> Ha
 
 
 def default_period(half_year: HalfYear) -> tuple[Period, bool]:
-    """The last calendar half-year whose final month has dispensings, else the last one begun; and whether partial."""
+    """The last calendar half-year whose final month has dispensings, else the last one begun; and whether its first or
+    last month has none."""
     whole = [m for m in half_year.months_seen if m.month in (6, 12)]
-    return (Period.half_year_of(whole[-1]), False) if whole else (Period.half_year_of(half_year.last_day), True)
+    period = Period.half_year_of(whole[-1] if whole else half_year.last_day)
+    return period, not whole or half_year.months_seen[0] > period.start

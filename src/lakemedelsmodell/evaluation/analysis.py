@@ -14,7 +14,7 @@ from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.engines import put_aside
 from lakemedelsmodell.data.flags import build_cohort, centre_use, code_summary, dispensings_outside
-from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear, default_period
 from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.errors import UserError
@@ -135,7 +135,7 @@ def evaluate(half_year: HalfYear, settings: Settings = Settings(), *, truth: Tru
         return said_as.beside_results(other, beside, measured(payable_beside, beside, alpha, own, by_group=False))
 
     beside = []
-    if (other := period_beside(period)) is not None and other.end <= add_months(half_year.months_seen[-1], 1):
+    if (other := period_beside(period)) is not None and set(other.months) <= set(half_year.months_seen):
         progress(f"the same on {other}")
         beside.append(on(other))
 

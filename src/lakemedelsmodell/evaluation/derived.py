@@ -15,19 +15,24 @@ from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import HalfYear, default_period
 from lakemedelsmodell.data.totals_file import Totals
 from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.evaluation import safety
 from lakemedelsmodell.evaluation.few import persons_by_age_and_sex
 from lakemedelsmodell.evaluation.plan import chosen_period, make_plan
 from lakemedelsmodell.evaluation.settings import Progress, Settings, quiet
 from lakemedelsmodell.measures.disclosure import is_few
 
 
-def noticed(half_year: HalfYear, settings: Settings = Settings()) -> dict[str, int]:
-    """What is odd but not fatal, by kind, were the default period evaluated; see ``data.tables.KINDS``."""
+def noticed(half_year: HalfYear, settings: Settings = Settings()) -> tuple[dict[str, int], list[str]]:
+    """What is odd but not fatal, were the default period evaluated: rows by kind, see ``data.tables.KINDS``, and what
+    its data would be warned of."""
     plan = make_plan(*default_period(half_year), half_year.months_seen[0], settings.lookback_months)
-    counts = dict(build_cohort(half_year, plan.period, ConditionSet("none", ()), lookback=plan.lookback).counts)
+    cohort = build_cohort(half_year, plan.period, ConditionSet("none", ()), lookback=plan.lookback)
+    totals = cohort.totals()
     used = min(plan.lookback.start, plan.fit_lookback.start), max(plan.period.end, plan.fit_period.end)
     outside = dispensings_outside(half_year, used)
-    return counts | ({"dispensings_outside_window": outside} if outside else {})
+    counts = dict(cohort.counts) | ({"dispensings_outside_window": outside} if outside else {})
+    return counts, [str(warning) for warning in (*plan.warnings, *safety.of_data(half_year, plan),
+                                                 *safety.silent_centres(totals.months, totals.cost))]
 
 
 def derive_table(half_year: HalfYear, year: int, settings: Settings = Settings()) -> pd.DataFrame:

@@ -29,6 +29,8 @@ INFLATION = 10.0
 FAR_FROM_COST = 0.1
 SPREADSHEET_ROWS = (65_535, 1_048_575)
 """Rows below the header that a sheet of .xls and of .xlsx holds: an export that went through one ends there."""
+DDD_UNKNOWN = 0.1
+"""Share of dispensings; ointments and the like have no DDD and come to less."""
 SILENT_MONTHS = 600
 """Listed months, a hundred persons' half-year, that never come without any cost."""
 LOOKED_AT = (PROPOSAL, "chronic_defended")
@@ -36,12 +38,16 @@ LOOKED_AT = (PROPOSAL, "chronic_defended")
 
 
 def of_data(half_year: HalfYear, plan: Plan) -> list[Warned]:
-    """A month, or an export, that is not all there."""
+    """Months, an export or doses that are not all there."""
     found = []
+    last_month = max(m for m in half_year.months_seen if m < plan.period.end)
+    if lacking := half_year.months_lacking(last_month):
+        found.append(warned("missing_months", months=", ".join(f"{m:%Y-%m}" for m in lacking)))
     rows = int(half_year.codes["rows"].sum()) + half_year.counts.get("atc_missing", 0)
     if rows in SPREADSHEET_ROWS:
         found.append(warned("spreadsheet_rows", rows=f"{rows:,}"))
-    last_month = max(m for m in half_year.months_seen if m < plan.period.end)
+    if (unknown := half_year.counts.get("ddd_unknown", 0) / max(rows, 1)) > DDD_UNKNOWN:
+        found.append(warned("ddd_unknown", per_cent=round(100 * unknown)))
     ends = min(half_year.last_day, plan.period.end - timedelta(days=1))
     if add_months(last_month, 1) - ends > timedelta(days=QUIET_DAYS):
         found.append(warned("partial_month", last_day=ends.isoformat()))
@@ -94,8 +100,7 @@ def of_comparison(comparison: Comparison) -> list[Warned]:
         found.append(warned("few_centres", centres=n))
     if empty := int((listed == 0).sum()):
         found.append(warned("empty_centres", centres=empty))
-    if silent := int(((listed >= SILENT_MONTHS) & (settlement.cost_sek == 0)).sum()):
-        found.append(warned("silent_centres", centres=silent))
+    found += silent_centres(listed, settlement.cost_sek)
     below = {name: int((s.reimbursement_ore < 0).sum()) for name, s in comparison.settlements.items()}
     if paying := [name for name, n in below.items() if n]:
         found.append(warned("centres_below_zero", models=", ".join(paying), centres=max(below.values())))
@@ -108,6 +113,12 @@ def of_comparison(comparison: Comparison) -> list[Warned]:
         found.append(warned("budget_far_from_cost", per_cent=round(100 * abs(apart)), direction_sv=said[0],
                             direction_en=said[1]))
     return found
+
+
+def silent_centres(listed_months: np.ndarray, cost_sek: np.ndarray) -> list[Warned]:
+    """Centres without any cost that can hardly have none; both of shape (K,)."""
+    silent = int(((listed_months >= SILENT_MONTHS) & (cost_sek == 0)).sum())
+    return [warned("silent_centres", centres=silent)] if silent else []
 
 
 def variance_inflation(cohort: Cohort, rule: str) -> np.ndarray:

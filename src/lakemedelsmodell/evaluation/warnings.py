@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 WARNINGS = {
-    "partial_period": "The period {period} is not complete in the data: the last months lack dispensings.",
+    "partial_period": "The period {period} is not complete in the data: months of it lack dispensings.",
+    "missing_months": "No dispensings at all in {months}, though there are some before. Is a file missing?",
+    "ddd_unknown": "DDD is unknown for {per_cent} per cent of the dispensings, so that conditions which ask for doses, "
+                   "as those of the defended design do, are found in too few.",
     "concurrent_fit": "Too little history to fit on the half-year before ({fit_period}): amounts are fitted on the "
                       "paid period itself, which flatters every model.",
     "concurrent_flags": "No dispensings before the paid period: flags are read from the paid period itself, so the "
