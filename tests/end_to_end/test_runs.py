@@ -212,7 +212,6 @@ def test_derived_table_counts_its_equal_cells(command, tiny_run):
 
 
 def test_flags_are_there_for_everyone(command, tiny_run, tmp_path):
-
     persons = pd.read_parquet(tiny_run / "data" / "persons.parquet")
     frames = {}
     for name, rule in (("dispensed.csv", "dispensed"), ("listed.parquet", "listed")):
@@ -230,7 +229,6 @@ def test_flags_are_there_for_everyone(command, tiny_run, tmp_path):
 
 
 def test_flags_from_a_list_of_ones_own(command, region, tmp_path):
-
     (tmp_path / "own.csv").write_text("condition,atc,min_dates\nbeta,C07,13\nsugar,A10,12\n")
     calls = ("flags", region, "--conditions", tmp_path / "own.csv", "--from", "2025-01-01", "--to", "2026-01-01")
     assert command(*calls, "--out", tmp_path / "a.csv").returncode == 0
