@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from engines import postgres_url, spark  # noqa: F401 - fixtures
+from lakemedelsmodell.data.tables import HalfYear
 
 # A shared machine may pause in the middle of an example: time is no property of the code.
 settings.register_profile("project", deadline=None)
@@ -17,6 +19,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder ../shared (reference tables and real data) is not here")
     return folder
+
+
+@pytest.fixture(params=["by person", "as a database's"])
+def either_way(request, monkeypatch):
+    """Half-years of frames with rows by person, as files have them; and without, asked as a database's are."""
+    if request.param == "as a database's":
+        of_frames = HalfYear.from_frames
+        monkeypatch.setattr(HalfYear, "from_frames", lambda **tables: replace(of_frames(**tables), rows=None))
 
 
 def pytest_collection_modifyitems(items):

@@ -15,6 +15,8 @@ from lakemedelsmodell.data.new_prices import at_new_prices
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.measures.truth import Truth
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 H1 = Period.parse("2026H1")
 NOBODY = ConditionSet("none", ())
 ROWS = [("1", "2026-01-10", "B01AF02", 1, 90, 1000.0), ("1", "2026-04-20", "B01AF02", 1, 90, 900.0),

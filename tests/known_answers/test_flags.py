@@ -1,12 +1,17 @@
 """Condition flags on a few rows each: what counts, what does not, and when."""
 
+from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
 from half_years import half_year
 from lakemedelsmodell.conditions import Condition, ConditionSet
+from lakemedelsmodell.data import flag_kernel
 from lakemedelsmodell.data.flags import read_flags
+from lakemedelsmodell.data.purchases import read_purchases
+from lakemedelsmodell.data.tables import HalfYear
 
 YEAR = (date(2025, 1, 1), date(2026, 1, 1))
 
@@ -15,12 +20,28 @@ def conditions(*members: Condition) -> ConditionSet:
     return ConditionSet("test", members)
 
 
-def flagged(rows, members, rule="listed", window=YEAR, **columns) -> set[str]:
-    """Names of the conditions person 1 holds; rows are (date, atc, packages[, ddd])."""
+def read_by_arrays(year: HalfYear, conditions: ConditionSet, rule: str) -> np.ndarray:
+    """As worlds that are drawn are asked: from purchases, corrections deducted."""
+    bought = read_purchases(year)
+    first = (YEAR[0] - date(1970, 1, 1)).days
+    bought = bought.rows((bought.day >= first) & (bought.day < first + 365))
+    index = flag_kernel.CodeIndex.of(conditions, [*year.codes["atc"], ""])
+    return flag_kernel.flags(
+        conditions, index, [rule], 1, bought.person, bought.code, bought.day, bought.month, bought.milli_ddd,
+        bought.milli_packages / 1000, bought.dose_dispensed)[rule]
+
+
+def flagged(rows, members, rule="listed", **columns) -> set[str]:
+    """Names of the conditions person 1 holds, asked all three ways there are; rows are (date, atc, packages[, ddd])."""
     dispensings = [("1", on, atc, packages, ddd[0] if ddd else 100.0, 10.0 if packages > 0 else 0.0)
                    for on, atc, packages, *ddd in rows]
-    flags = read_flags(half_year(dispensings, **columns), window, conditions(*members), rule)
-    return {name for name in flags.columns[1:] if flags[name].iloc[0]}
+    year, asked = half_year(dispensings, **columns), conditions(*members)
+    assert year.rows
+    of_rows, of_tables = (read_flags(of, YEAR, asked, rule).iloc[:, 1:].to_numpy()
+                          for of in (year, replace(year, rows=None, flags_read={})))
+    held = read_by_arrays(year, asked, rule)
+    assert of_rows.tolist() == of_tables.tolist() == held.tolist()
+    return {name for name, holds in zip(asked.names, held[0], strict=True) if holds}
 
 
 DIABETES = Condition("diabetes", include=("A10B",), exclude=("A10BK",))
@@ -144,6 +165,12 @@ def test_dose_dispensing_counts_by_code():
     assert flagged(rows, [TWICE], dose_dispensed=True) == {"diabetes"}
 
 
+def test_doses_are_told_apart_by_person_code_and_month_however_many_there_are():
+    person, code, month = (np.repeat(of.ravel(), 2) for of in np.indices((40, 40, 40)))
+    counted = flag_kernel.counted_dates(person, code, month, np.ones(len(person), dtype=bool))
+    assert counted.reshape(-1, 2).tolist() == [[True, False]] * 40**3
+
+
 def test_a_corrected_dose_moves_the_month_s_date():
     rows = [("2025-03-01", "A10BA02", 1), ("2025-03-01", "A10BA02", -1), ("2025-03-15", "A10BA02", 1),
             ("2025-04-20", "A10BA02", 1)]
@@ -196,6 +223,6 @@ def test_what_yields_is_looked_at_before_anything_has_yielded():
 
 def test_a_missing_or_odd_code_makes_no_flag_and_loses_nobody():
     year = half_year([("1", "2025-03-01", None, 1, 30, 10.0), ("1", "2025-03-01", "RUBBISH", 1, 30, 10.0)])
-    flags = read_flags(year, YEAR, conditions(DIABETES), "dispensed")
-    assert list(flags["diabetes"]) == [False]
+    for of in (year, replace(year, rows=None)):
+        assert list(read_flags(of, YEAR, conditions(DIABETES), "dispensed")["diabetes"]) == [False]
     assert year.counts == {"atc_malformed_or_unknown": 1, "atc_missing": 1}

@@ -5,12 +5,14 @@ from datetime import date
 import numpy as np
 import pytest
 
-from half_years import half_year
+from half_years import CENTRES, half_year
 from lakemedelsmodell.conditions import Condition, ConditionSet
-from lakemedelsmodell.data.flags import build_cohort, code_summary, dispensings_outside
+from lakemedelsmodell.data.flags import build_cohort, centre_sums, code_summary, dispensings_outside
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import default_period
 from lakemedelsmodell.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 NONE = ConditionSet("none", ())
 H1 = Period.half_year(2026, 1)
@@ -177,6 +179,26 @@ def test_a_centre_bears_what_it_prescribed():
     assert cohort.counts["dispensings_of_other_prescribers"] == 2
     assert cohort.counts["cost_of_other_prescribers_sek"] == 12
     assert "dispensings_without_listed_month" not in cohort.counts
+
+
+def test_sums_per_centre_by_hand():
+    persons = [("1", "K", "1961-04", None), ("2", "M", "1920-01", None), ("3", "M", "1980-01", None)]
+    two = ConditionSet("two", (
+        Condition("asthma", include=("R03",)), Condition("hidden", include=("C",), marker_only=True),
+        Condition("diabetes", include=("A10",), min_dates=2)))
+    year = half_year([bought("2025-12-31"), bought("2026-02-10", 0.25), bought("2026-06-30", 4), bought("2025-07-05"),
+                      bought("2026-01-05", 16, person="3"), bought("2025-07-05", person="2")],
+                     persons=persons, listings=[*MOVED, ("2", "B", "2020-01-01", None)], centres=[*CENTRES, ("C", "C")],
+                     prescriber_centre_id=["A", "C", "hospital", "A", "A", "A"])
+    sums = centre_sums(year, H1, two, lookback=H1.before(12), rule="listed").set_index("centre_id")
+    assert {name: list(column) for name, column in sums.items() if name != "name" and any(column)} == {
+        "months": [2, 10, 0], "cost": [0.25, 4, 0], "age_sex_K_60_64": [2, 1, 0], "age_sex_K_65_69": [0, 3, 0],
+        "age_sex_M_100_up": [0, 6, 0], "flag_diabetes": [2, 4, 0]}
+    assert {"flag_asthma", "age_sex_M_0_4"} < set(sums) and "flag_hidden" not in sums and list(sums["name"])[2] == "C"
+    assert list(centre_sums(year, H1, two, lookback=H1.before(12))["flag_diabetes"]) == [2, 10, 0]
+    borne = centre_sums(year, H1, two, lookback=H1.before(12), borne_by="prescriber", months="days")
+    assert list(borne["cost"]) == [0, 0, 0.25]
+    assert list(borne["months"]) == pytest.approx([1 + 10 / 28, 10 + 18 / 28, 0])
 
 
 def test_gross_price_may_be_the_cost():

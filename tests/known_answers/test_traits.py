@@ -8,6 +8,8 @@ from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.flags import build_cohort
 from lakemedelsmodell.data.periods import Period
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 NONE = ConditionSet("none", ())
 H1 = Period.half_year(2026, 1)
 CODES = ("A10BA02", "B01AC06", "C07AB02", "C10AA05", "N02BE01", "R03AC02")

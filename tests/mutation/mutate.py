@@ -32,14 +32,15 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 KNOWN, PROPERTY = "tests/known_answers/test_", "tests/property/test_"
+FEW_ROWS = [f"{KNOWN}{name}.py" for name in ("flags", "months_and_cost", "traits", "centre_use")]
 KERNELS: dict[str, tuple[str, list[str]]] = {  # the module, and the tests that know what it should do
-    "flags": ("data.flags", [f"{KNOWN}flags.py", f"{KNOWN}swiss_list.py", f"{KNOWN}conditions.py",
-                             f"{PROPERTY}flags_property.py", f"{PROPERTY}rows_property.py"]),
-    "flags by person": ("data.reduction", [f"{KNOWN}flags.py", f"{KNOWN}traits.py", f"{PROPERTY}flags_property.py",
-                                           f"{PROPERTY}rows_property.py"]),
-    "stretches": ("data.stretches", [f"{KNOWN}months_and_cost.py", f"{KNOWN}traits.py", f"{KNOWN}centre_use.py",
-                                     f"{PROPERTY}flags_property.py", f"{PROPERTY}rows_property.py"]),
-    "flags of a study": ("data.flag_kernel", [f"{KNOWN}study.py", f"{KNOWN}manipulation.py"]),
+    "flags": ("data.flags", [*FEW_ROWS, f"{KNOWN}audit.py", f"{PROPERTY}rows_property.py"]),
+    "flags by person": ("data.reduction", [*FEW_ROWS, f"{PROPERTY}flags_property.py", f"{PROPERTY}rows_property.py"]),
+    "stretches": ("data.stretches", [*FEW_ROWS, f"{PROPERTY}flags_property.py", f"{PROPERTY}rows_property.py"]),
+    "flags of a study": ("data.flag_kernel", [f"{KNOWN}flags.py", *(f"{KNOWN}study.py::test_{name}" for name in (
+        "cohorts_straight_from_blocks_are_those_of_the_tables", "conditions_require_and_yield_as_found",
+        "a_condition_yields_to_one_that_itself_yields")),
+        f"{KNOWN}manipulation.py::test_flags_of_the_region_are_those_of_the_tables"]),
     "estimation": ("models.least_squares", [*(f"{KNOWN}{name}.py" for name in (
         "estimation", "nonnegative", "pool", "competitors", "defended")), f"{PROPERTY}settlement_property.py"]),
     "settlement": ("settlement", [f"{KNOWN}settlement.py", f"{KNOWN}pool.py", f"{KNOWN}competitors.py",
