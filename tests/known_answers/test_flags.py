@@ -60,7 +60,7 @@ def test_what_the_defended_rule_leaves_out_counts_under_the_other_alone():
     other = Condition("any", include=("A",), min_dates=2)
     mixed = [("2025-03-01", "A10BJ02", 1), ("2025-05-01", "A10BA02", 1)]
     assert flagged(mixed, [base, other]) == {"any"}
-    assert flagged(mixed, [base, other], rule="dispensed") == {"diabetes", "any"}
+    assert flagged(mixed[:1], [base, other], rule="dispensed") == {"diabetes", "any"}
     assert flagged([*mixed, ("2025-06-01", "A10BA02", 1)], [base, other]) == {"diabetes", "any"}
 
 
