@@ -1,3 +1,6 @@
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +30,29 @@ def either_way(request, monkeypatch):
     if request.param == "as a database's":
         of_frames = HalfYear.from_frames
         monkeypatch.setattr(HalfYear, "from_frames", lambda **tables: replace(of_frames(**tables), rows=None))
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "lakemedelsmodell", *map(str, arguments)]
+    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """The commands as a user runs them: another process, any folder."""
+    return _command
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """The run folder of a world of 12 centres and some 1 900 persons."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    done = _command("simulate", "--scale", "0.02", "--centres", "12", "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 def pytest_collection_modifyitems(items):

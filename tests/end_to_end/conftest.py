@@ -1,32 +1,8 @@
-"""The commands as a user runs them: another process, any folder, one tiny world for the whole session."""
+"""What the commands are given that is not a simulated world."""
 
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def _command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, "-m", "lakemedelsmodell", *map(str, arguments)]
-    return subprocess.run(call, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-
-
-@pytest.fixture(scope="session")
-def command() -> Command:
-    return _command
-
-
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory) -> Path:
-    """The run folder of a world of 12 centres and some 1 900 persons."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    done = _command("simulate", "--scale", "0.02", "--centres", "12", "--out", folder)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture
