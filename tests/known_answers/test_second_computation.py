@@ -107,7 +107,7 @@ def settled(rows: pd.DataFrame, conditions: list[str], kronor: np.ndarray) -> tu
     budget = round(ALPHA * int(rows.ore.sum()))
     total = sum(map(Fraction, unscaled))
     exact = [budget * Fraction(sek) / total for sek in unscaled]
-    ore = pd.Series([int(share) for share in exact], unscaled.index)
+    ore = pd.Series([share // 1 for share in exact], unscaled.index)
     short = sorted(range(len(exact)), key=lambda k: ore.iloc[k] - exact[k])[:budget - int(ore.sum())]
     ore.iloc[short] += 1
     return budget / 100 / unscaled.sum(), ore
