@@ -37,19 +37,22 @@ COUNTS = ("1", "2", "3", "4+")
 POOL_MONTHS = 6
 """A pool threshold is for half a year; it is scaled to the months of any other period."""
 
-_MODEL, _PERSON, _TOTAL, _UNSET, _YEARS, _NUMBER, _HIGHEST, _CNI, _NEWCOMER, _POOL = (
-    {"sv": "Modell", "en": "Model"},
-    {"K": {"sv": "Kvinna", "en": "Woman"}, "M": {"sv": "Man", "en": "Man"}},
-    {"sv": "Summa per månad", "en": "Sum per month"},
-    {"sv": "inget belopp satt", "en": "no amount set"},
-    {"sv": "år", "en": "years"},
-    {"sv": "antal kroniska tillstånd: {}", "en": "number of chronic conditions: {}"},
-    {"sv": "{} (det högsta)", "en": "{} (the highest)"},
-    {"sv": "per enhet av vårdcentralens CNI", "en": "per unit of the centre's care-need index"},
-    {"sv": "för den som inte var listad någon gång i återblicken", "en": "for who was listed nowhere in the look-back"},
-    {"sv": "Kostnad över {} per person och halvår betalas ur en gemensam pool.",
-     "en": "Cost above {} per person and half-year is paid from a common pool."},
-)
+_WORDS: Mapping[Language, Mapping[str, str]] = {
+    "sv": {
+        "model": "Modell", "K": "Kvinna", "M": "Man", "years": "år", "total": "Summa per månad",
+        "unset": "inget belopp satt", "number": "antal kroniska tillstånd: {}", "highest": "{} (det högsta)",
+        "cni": "+ {} per enhet av vårdcentralens CNI.",
+        "newcomer": "+ {} för den som inte var listad någon gång i återblicken.",
+        "pool": "Kostnad över {} per person och halvår betalas ur en gemensam pool.",
+    },
+    "en": {
+        "model": "Model", "K": "Woman", "M": "Man", "years": "years", "total": "Sum per month",
+        "unset": "no amount set", "number": "number of chronic conditions: {}", "highest": "{} (the highest)",
+        "cni": "+ {} per unit of the centre's care-need index.",
+        "newcomer": "+ {} for who was listed nowhere in the look-back.",
+        "pool": "Cost above {} per person and half-year is paid from a common pool.",
+    },
+}
 
 
 class Part(NamedTuple):
@@ -75,22 +78,23 @@ class Explanation:
     note: str = ""
 
     def _amount(self, sek: float) -> str:
-        return _UNSET[self.lang] if math.isnan(sek) else _money(sek, self.lang)
+        return _WORDS[self.lang]["unset"] if math.isnan(sek) else _money(sek, self.lang)
 
     def _rows(self) -> list[tuple[str, str]]:
-        return [*((p.label, self._amount(p.sek)) for p in self.parts), (_TOTAL[self.lang], self._amount(self.total))]
+        parts = [(p.label, self._amount(p.sek)) for p in self.parts]
+        return [*parts, (_WORDS[self.lang]["total"], self._amount(self.total))]
 
     def __repr__(self) -> str:
         rows = self._rows()
         left, right = (max(len(row[i]) for row in rows) for i in (0, 1))
-        lines = [f"{_MODEL[self.lang]}: {self.model}", *(f"  {a:<{left}}  {b:>{right}}" for a, b in rows)]
+        lines = [f"{_WORDS[self.lang]['model']}: {self.model}", *(f"  {a:<{left}}  {b:>{right}}" for a, b in rows)]
         return "\n".join([*lines, f"  {self.note}"] if self.note else lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td style='text-align:left'>{escape(label)}</td><td>{amount}</td></tr>"
                        for label, amount in self._rows())
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return f"<table><caption>{_MODEL[self.lang]}: {escape(self.model)}</caption>{rows}</table>{note}"
+        return f"<table><caption>{_WORDS[self.lang]['model']}: {escape(self.model)}</caption>{rows}</table>{note}"
 
 
 _SWEDISH = str.maketrans({",": "\u00a0", ".": ","})
@@ -247,27 +251,22 @@ class AmountTable:
         if known:
             held = list(known.after_ladders(held))
         labels = {c.name: c.label(lang) for c in known.conditions} if known else {}
-        band = band_of(age)
+        words, band = _WORDS[lang], band_of(age)
         years = f"{BAND_FROM[band]}–{BAND_FROM[band] + 4}" if band < len(BAND_FROM) - 1 else f"{BAND_FROM[band]}+"
-        person = f"{_PERSON[sex][lang]}, {years} {_YEARS[lang]}"
+        person = f"{words[sex]}, {years} {words['years']}"
         parts = [Part("age_sex", person, float(self.cells[band, SEXES.index(sex)]))]
         paid = [Part(name, labels.get(name, name), float(sek))
                 for name, sek in zip(self.conditions, self.add_ons, strict=True) if name in held]
         if self.kind == "highest" and paid:
             best = max(paid, key=lambda p: np.nan_to_num(p.sek))
-            paid = [best._replace(label=_HIGHEST[lang].format(best.label))]
+            paid = [best._replace(label=words["highest"].format(best.label))]
         elif self.kind == "count" and self.conditions and held:
             number = min(len(held), len(COUNTS)) - 1
-            paid = [Part(COUNTS[number], _NUMBER[lang].format(COUNTS[number]), float(self.add_ons[number]))]
+            paid = [Part(COUNTS[number], words["number"].format(COUNTS[number]), float(self.add_ons[number]))]
         total = parts[0].sek + float(np.nansum([p.sek for p in paid]))
-        notes = []
-        if self.per_cni is not None:
-            notes.append(f"+ {_money(self.per_cni, lang)} {_CNI[lang]}.")
-        if self.per_newcomer is not None:
-            notes.append(f"+ {_money(self.per_newcomer, lang)} {_NEWCOMER[lang]}.")
-        if self.pool_threshold is not None:
-            notes.append(_POOL[lang].format(_money(self.pool_threshold, lang)))
-        return Explanation(self.model, (*parts, *paid), total, lang, " ".join(notes))
+        besides = (("cni", self.per_cni), ("newcomer", self.per_newcomer), ("pool", self.pool_threshold))
+        note = " ".join(words[what].format(_money(sek, lang)) for what, sek in besides if sek is not None)
+        return Explanation(self.model, (*parts, *paid), total, lang, note)
 
     def amount(self, age: int, sex: str, conditions: Iterable[str] = ()) -> float:
         """One person's reimbursement, SEK per listed month; arguments and errors as :meth:`explain`."""

@@ -120,13 +120,13 @@ def read_truth(half_year: HalfYear, persons: Path, settings: Settings) -> Truth:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from lakemedelsmodell.data.periods import Period
+    from lakemedelsmodell.data.periods import HALF_YEAR, Period
 
     base = "gross" if settings.cost_base == "gross_price" else "cost"
     hidden = pq.read_table(persons, columns=["person_id", f"expected_{base}_sek", f"style_{base}_sek"])
     ids = half_year.persons.order_by("person").select("person_id").to_pyarrow()["person_id"].combine_chunks()
     at = pc.index_in(pc.cast(ids, "string"), pc.cast(hidden["person_id"], "string").combine_chunks()).to_numpy()
-    expected, style = (hidden[f"{what}_{base}_sek"].to_numpy()[at] / 6 for what in ("expected", "style"))
+    expected, style = (hidden[f"{what}_{base}_sek"].to_numpy()[at] / HALF_YEAR for what in ("expected", "style"))
     return Truth(Period.half_year_of(half_year.months_seen[-1]), expected, style)
 
 

@@ -1,5 +1,7 @@
 """Every strategy gains somewhere, and the defence that is meant for it takes the gain away."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,21 @@ def test_skimming_the_healthy_pays_less_with_a_pool(board):
     assert skimmed.gain_sek > 0 and skimmed.others_lose_sek == skimmed.gain_sek
     pooled = Design(name="pool", conditions=False, pool_threshold=2_000)
     assert played(board, pooled, s.CreamSkim()).gain_sek < 0.3 * skimmed.gain_sek
+
+
+def test_the_first_of_every_list_are_a_share_of_it_rounded_up():
+    lists = SimpleNamespace(players=np.array([7, 3]), player=np.array([0, 1, 0, 0, 1]), key=np.arange(5))
+    value = np.array([5.0, -1, 5, 9, -2])
+    assert s.first_of_lists(lists, value, 0.5).tolist() == [0, 2, 4]  # 2 of 3, the first of equals; 1 of 2
+    assert s.first_of_lists(lists, value, 0.0).tolist() == []
+
+
+def test_what_a_person_brought_is_pay_less_the_share_of_cost_borne(board):
+    terms = board.region.terms(TODAY)
+    brought, pay = s.brought_last(board, terms), terms.cells[board.cell]
+    assert brought == pytest.approx(terms.phi[0] * board.months[:, 0] * pay - board.region.alpha * board.cost[:, 0])
+    pooled = s.brought_last(board, board.region.terms(Design(name="p", conditions=False, pool_threshold=1000)))
+    assert pooled.min() > brought.min()  # who cost most is borne by all
 
 
 def test_dumping_pays_less_with_a_pool(board):

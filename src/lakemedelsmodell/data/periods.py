@@ -14,6 +14,8 @@ MONTH_PARTS = math.lcm(28, 29, 30, 31)
 """Parts of a month, so that listed days ÷ days of the month are whole numbers."""
 
 BAND_MONTHS = 5 * 12
+HALF_YEAR = 6
+"""Months."""
 
 
 def add_months(day: date, months: int) -> date:
@@ -37,7 +39,7 @@ class Period:
     def half_year(cls, year: int, half: int) -> Period:
         """``half_year(2026, 1)`` is January to June 2026."""
         start = date(year, 1 if half == 1 else 7, 1)
-        return cls(start, add_months(start, 6))
+        return cls(start, add_months(start, HALF_YEAR))
 
     @classmethod
     def half_year_of(cls, day: date) -> Period:

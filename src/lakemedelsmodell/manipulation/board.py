@@ -17,6 +17,7 @@ from zlib import crc32
 import numpy as np
 
 from lakemedelsmodell.data.engines import arrays
+from lakemedelsmodell.data.periods import HALF_YEAR
 from lakemedelsmodell.data.purchases import Purchases, monthly_marks, read_purchases
 from lakemedelsmodell.manipulation.fees import FeeState, fee_state, replayed_cost
 from lakemedelsmodell.manipulation.region import Region, Terms, month_number
@@ -254,7 +255,7 @@ class Board:
         state = FeeState(self.fees.end[who], self.fees.gross_ore[who], self.fees.share_found)
         paid, gross = replayed_cost(local, free, self.region.staircases, state), local.gross_ore.clip(min=0)
         base = (gross if self.region.gross_cost else paid) * local.in_base
-        half = 6 * np.arange(-4, HALF_YEARS - 5) + self.region.starts[1]
+        half = HALF_YEAR * np.arange(-4, HALF_YEARS - 5) + self.region.starts[1]
         at = local.person * HALF_YEARS + np.searchsorted(half, local.month, side="right")
         return Replay(np.bincount(local.person, base, n) / 100, np.bincount(local.person, gross, n) / 100,
                       np.bincount(local.person, gross - paid, n) / 100,
@@ -313,16 +314,16 @@ class Board:
     def by_month(self) -> tuple[np.ndarray, np.ndarray]:
         """SEK of base drugs per person and month of the paid half-year, and of that month's dearest day, (n, 6) each.
         """
-        rows, first = self.rows, self.region.starts[1]
-        counts = rows.in_base & (rows.month >= first) & (rows.month < first + 6)
+        rows, first, n = self.rows, self.region.starts[1], len(self) * HALF_YEAR
+        counts = rows.in_base & (rows.month >= first) & (rows.month < first + HALF_YEAR)
         ore = np.where(self.region.gross_cost, rows.gross_ore, rows.cost_ore)[counts]
         person, month, day = rows.person[counts], rows.month[counts] - first, rows.day[counts]
-        of_month = np.bincount(person * 6 + month, ore, len(self) * 6).reshape(-1, 6) / 100
+        of_month = np.bincount(person * HALF_YEAR + month, ore, n).reshape(-1, HALF_YEAR) / 100
         at = np.flatnonzero((np.diff(person, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0))
-        dearest = np.zeros(len(self) * 6)
+        dearest = np.zeros(n)
         if len(at):
-            np.maximum.at(dearest, (person * 6 + month)[at], np.add.reduceat(ore, at) / 100)
-        return of_month, dearest.reshape(-1, 6)
+            np.maximum.at(dearest, (person * HALF_YEAR + month)[at], np.add.reduceat(ore, at) / 100)
+        return of_month, dearest.reshape(-1, HALF_YEAR)
 
     @cached_property
     def _kept(self) -> dict[float | None, np.ndarray]:

@@ -20,7 +20,7 @@ from lakemedelsmodell.data.cohort import Cohort
 from lakemedelsmodell.data.engines import arrays
 from lakemedelsmodell.data.flag_kernel import CodeIndex, resolved
 from lakemedelsmodell.data.flags import build_cohort, code_summary
-from lakemedelsmodell.data.periods import Period, add_months
+from lakemedelsmodell.data.periods import HALF_YEAR, Period, add_months
 from lakemedelsmodell.data.purchases import (
     Marks,
     Purchases,
@@ -51,6 +51,8 @@ MAX_ROUNDS = 25
 """Times amounts are fitted anew until they keep to what depends on them."""
 KRONA = 1.0
 """Amounts are in whole kronor."""
+LAST_ACT_BEFORE_END = 30
+"""Days before the act's half-year ends on which what is bought for a flag is all bought, where that can be."""
 EPOCH = date(1970, 1, 1)
 
 
@@ -258,7 +260,7 @@ class Region:
     @property
     def act_start(self) -> date:
         """First day of the half-year in which a centre acts: its flags pay in the half-years after."""
-        return add_months(self.plan.fit_period.start, -6)
+        return add_months(self.plan.fit_period.start, -HALF_YEAR)
 
     @property
     def act_days(self) -> tuple[int, int]:
@@ -371,7 +373,7 @@ class Region:
     def bought(self, person: np.ndarray, bundle: Bundle) -> Purchases:
         """The bundle for each person: in the half-year of the act, its last day a month before the end if it can."""
         start, end = self.act_days
-        first = max(start, end - 30 - bundle.days[-1])
+        first = max(start, end - LAST_ACT_BEFORE_END - bundle.days[-1])
         rows = no_purchases()
         for day, packs in zip(bundle.days, bundle.packs, strict=True):
             rows = rows.with_rows(self.packs(person, bundle.code, first + day, packs))
@@ -392,7 +394,7 @@ class Region:
         marks = monthly_marks(self.bought(np.zeros(1, dtype=np.int64), bundle), terms.index,
                               len(terms.conditions.conditions))
         column = terms.conditions.names.index(name)
-        return 6.0 * sum(float(self.held(terms.design, terms.conditions, marks, 1, start)[0, column])
+        return HALF_YEAR * sum(float(self.held(terms.design, terms.conditions, marks, 1, start)[0, column])
                          for start, _ in self.life(terms.design))
 
     # Fitting
@@ -487,7 +489,7 @@ class Region:
             return flags[:, reported]
 
         if design.rolling:
-            months = [found(start + m - back, start + m) for m in range(6)]
+            months = [found(start + m - back, start + m) for m in range(HALF_YEAR)]
             return np.asarray(np.mean(np.stack(months), axis=0, dtype=np.float32))
         flags = found(start - back, start)
         if design.run_off is None:

@@ -7,15 +7,17 @@ that promise most and takes what comes. "Eligible" is who it would treat at effo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from lakemedelsmodell.data.periods import HALF_YEAR
 from lakemedelsmodell.data.purchases import Purchases, no_purchases
+from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.manipulation.board import Act, Board, Outcome
 from lakemedelsmodell.manipulation.designs import CHEMICAL_SUBGROUP, multi_use_codes
-from lakemedelsmodell.manipulation.region import Bundle, Terms, day_number
+from lakemedelsmodell.manipulation.region import LAST_ACT_BEFORE_END, Bundle, Terms, day_number
 
 ADULT = 18
 
@@ -211,12 +213,13 @@ class TopUp(OnRows):
         on = np.maximum((limit("min_dates") - dates).clip(min=0), apart)
         packs = np.maximum.reduce([lacking, on, np.ceil(limit("min_packages") - packages / 1000)])
         sek = packs * pack.gross_ore / pack.milli_packages * 10
-        brings = 6 * len(region.life(terms.design)) * terms.phi[1] * np.array([terms.amount(c.name) for c in of])
+        months = HALF_YEAR * len(region.life(terms.design))
+        brings = months * terms.phi[1] * np.array([terms.amount(c.name) for c in of])
         worth = np.flatnonzero((packs > 0) & (packs < np.inf) & (brings[short % C] > region.alpha * sek * pack.in_base))
         if not len(worth):
             return None
         pack, packs, on = pack.rows(worth), packs[worth].astype(np.int64), on[worth].clip(min=1).astype(np.int64)
-        early, late = start, end - 30
+        early, late = start, end - LAST_ACT_BEFORE_END
         far = np.where(apart[worth] & (late - first[worth] < limit("min_days_apart")[worth]), early, late)
         added = no_purchases()
         for j in range(int(on.max())):
@@ -256,9 +259,7 @@ class TimedAtCutOff(OnRows):
         moved = np.unique(of_row[due])
         if not len(moved):
             return None
-        early = rows.rows(moved)
-        early = Purchases(**{f.name: getattr(early, f.name) for f in fields(Purchases)} | {
-            "day": np.full(len(moved), end - 1)})
+        early = replace(rows.rows(moved), day=np.full(len(moved), end - 1))
         return Act(np.unique(early.person), moved, no_purchases().with_rows(early))
 
 
@@ -306,7 +307,7 @@ class Substitute(OnRows):
         added = Purchases(was.person, np.full(len(was), code), was.day, was.milli_ddd, was.milli_packages,
                           was.dose_dispensed, gross, gross, np.full(len(was), shelf.in_base[code]))
         person = np.unique(was.person)
-        months = 6 * len(region.life(terms.design))
+        months = HALF_YEAR * len(region.life(terms.design))
         gain = (len(person) * terms.phi[1] * (terms.amount(new) - terms.amount(old)) * months
                 - region.alpha * float((gross * added.in_base - was.gross_ore * was.in_base).sum()) / 100)
         return gain, Act(person, switched, no_purchases().with_rows(added))
@@ -341,14 +342,12 @@ class KeepFlags(OnRows):
         dates = max([c.min_dates or 1 for c in of] + [2 if c.min_days_apart else 1 for c in of])
         apart = max(c.min_days_apart or 0 for c in of)
         again = last[ended]
-        brings = 6 * terms.phi[1] * np.array([terms.amount(c.name) for c in of])[ended % C]
+        brings = HALF_YEAR * terms.phi[1] * np.array([terms.amount(c.name) for c in of])[ended % C]
         worth = brings > board.region.alpha * dates * rows.gross_ore[again] / 100 * rows.in_base[again]
         kept = rows.rows(np.unique(again[worth] if worth.any() else again))
         for j in range(dates):
-            day = np.full(len(kept), end - 30 - apart + (apart * j // max(dates - 1, 1)))
-            refill = Purchases(**{f.name: getattr(kept, f.name) for f in fields(Purchases)} | {
-                "day": day, "dose_dispensed": np.zeros(len(kept), dtype=bool)})
-            added = added.with_rows(refill)
+            day = np.full(len(kept), end - LAST_ACT_BEFORE_END - apart + apart * j // max(dates - 1, 1))
+            added = added.with_rows(replace(kept, day=day, dose_dispensed=np.zeros(len(kept), dtype=bool)))
         return Act(np.unique(kept.person), NOTHING, added)
 
 
@@ -401,14 +400,27 @@ class MultiUse(OnRows):
         if not len(switched):
             return None
         was = rows.rows(switched)
-        added = Purchases(**{f.name: getattr(was, f.name) for f in fields(Purchases)} | {"code": sibling[was.code]})
-        return Act(np.unique(was.person), switched, no_purchases().with_rows(added))
+        return Act(np.unique(was.person), switched, no_purchases().with_rows(replace(was, code=sibling[was.code])))
 
 
 def pay_per_month(board: Board, terms: Terms, half_year: int) -> np.ndarray:
     """SEK per listed month before φ of each of the board's persons, shape (n,)."""
     flags = board.held(terms)[-2:][half_year if len(board.held(terms)) > 1 else 0]
     return terms.cells[board.cell] + terms.add_on_pay(flags)
+
+
+def brought_last(board: Board, terms: Terms) -> np.ndarray:
+    """What each of the board's persons brought in the fit half-year, φ L pay − α cost, SEK, shape (n,)."""
+    pay = terms.phi[0] * board.months[:, 0] * pay_per_month(board, terms, 0)
+    return pay - board.region.alpha * board.borne_cost(terms.design.pool_threshold)[:, 0]
+
+
+def first_of_lists(board: Board, value: np.ndarray, share: float) -> np.ndarray:
+    """Persons with the lowest ``value`` (n,), a share of each player's list, rounded up; ascending."""
+    size = np.bincount(board.player, minlength=len(board.players))
+    order = np.lexsort((board.key, value, board.player))
+    rank = np.arange(len(order)) - (np.cumsum(size) - size)[board.player[order]]
+    return np.sort(order[rank < np.ceil(share * size)[board.player[order]]])
 
 
 @dataclass(frozen=True)
@@ -429,10 +441,9 @@ class CreamSkim(Strategy):
         well[board.rows.person[(board.rows.day >= start) & (board.rows.day < day_number(
             board.region.plan.lookback.end))]] = False
         well &= board.months.min(axis=1) > 0
-        borne = board.borne_cost(terms.design.pool_threshold)
-        last = terms.phi[0] * board.months[:, 0] * pay_per_month(board, terms, 0) - board.region.alpha * borne[:, 0]
-        by_cell = (np.bincount(board.cell[well], last[well], 42)
-                   / np.bincount(board.cell[well], board.months[well, 0], 42).clip(min=1e-9))
+        borne, last = board.borne_cost(terms.design.pool_threshold), brought_last(board, terms)
+        by_cell = (np.bincount(board.cell[well], last[well], N_CELLS)
+                   / np.bincount(board.cell[well], board.months[well, 0], N_CELLS).clip(min=1e-9))
         S = len(board.players)
         size = np.bincount(board.player, minlength=S)
         order = np.flatnonzero(well)
@@ -461,12 +472,8 @@ class Dump(Strategy):
     reviewed = True
 
     def outcome(self, board: Board, terms: Terms) -> Outcome | None:
-        borne = board.borne_cost(terms.design.pool_threshold)
-        last = terms.phi[0] * board.months[:, 0] * pay_per_month(board, terms, 0) - board.region.alpha * borne[:, 0]
-        size = np.bincount(board.player, minlength=len(board.players))
-        order = np.lexsort((board.key, last, board.player))
-        rank = np.arange(len(order)) - (np.cumsum(size) - size)[board.player[order]]
-        shed = np.sort(order[rank < np.ceil(self.share_of_list * size)[board.player[order]]])
+        borne, last = board.borne_cost(terms.design.pool_threshold), brought_last(board, terms)
+        shed = first_of_lists(board, last, self.share_of_list)
         shed = shed[last[shed] < 0]
         if not len(shed):
             return None
@@ -489,10 +496,7 @@ class ShiftToHospital(Strategy):
 
     def outcome(self, board: Board, terms: Terms) -> Outcome | None:
         borne = board.borne_cost(terms.design.pool_threshold)
-        size = np.bincount(board.player, minlength=len(board.players))
-        order = np.lexsort((board.key, -borne[:, 0], board.player))
-        rank = np.arange(len(order)) - (np.cumsum(size) - size)[board.player[order]]
-        who = np.sort(order[rank < np.ceil(self.share_of_list * size)[board.player[order]]])
+        who = first_of_lists(board, -borne[:, 0], self.share_of_list)
         saved = borne[who, 1] if terms.design.borne_by == "prescriber" else np.zeros(len(who))
         return board.moved(who, board.player[who], np.zeros(len(who)), -saved)
 
@@ -567,7 +571,7 @@ def _best_stint(board: Board, terms: Terms, cost: np.ndarray, share: tuple[float
                      out=np.ones(len(board)), where=board.cost[:, 1] > 0)
     pay = pay_per_month(board, terms, 1)
     dearest = cost.max(axis=1) * kept
-    who = np.flatnonzero((alpha * dearest > terms.phi[1] * pay) & (board.months[:, 1] >= 6))
+    who = np.flatnonzero((alpha * dearest > terms.phi[1] * pay) & (board.months[:, 1] >= HALF_YEAR))
     if not len(who):
         return None
     return board.moved(who, board.player[who], -share[0] * pay[who], -share[1] * dearest[who])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.periods import HALF_YEAR, Period
 from lakemedelsmodell.simulation.population import Persons
 
 if TYPE_CHECKING:
@@ -131,8 +131,9 @@ class Tally:
         sums = np.zeros((K * N10, 2 * G))
         np.add.at(sums, place[there], np.hstack([used[there], block.use[there]]))
         by_place = sums.reshape(K, N10, 2 * G).transpose(0, 2, 1)
-        last_half_year = np.array([len(calendar.firsts) - 6])
-        now = np.flatnonzero(listed_on(p, calendar, last_half_year)[:, 0])
+        last_half_year = len(calendar.firsts) - HALF_YEAR
+        now = np.flatnonzero(listed_on(p, calendar, np.array([last_half_year]))[:, 0])
+        home = block.listings.centre_on(now, np.full(len(now), calendar.firsts[last_half_year]))
         return cls(
             months=months.sum(axis=0), cost=cost.sum(axis=0), cost2=(cost**2).sum(axis=0),
             cost_months=(cost * months).sum(axis=0), months2=(months**2).sum(axis=0),
@@ -143,7 +144,7 @@ class Tally:
             drug_users=used.sum(axis=0).astype(np.float64),
             month_cost=np.bincount(month[base], weights=region[base], minlength=len(calendar.firsts)),
             month_gross=np.bincount(month[base], weights=gross[base], minlength=len(calendar.firsts)),
-            list_size=np.bincount(block.listings.centre_on(now, np.full(len(now), calendar.firsts[-6])), minlength=K),
+            list_size=np.bincount(home, minlength=K),
             rows=np.array(len(f)), person_cost=[cost.sum(axis=1)[listed.any(axis=1)].astype(np.int64)],
         )
 

@@ -23,10 +23,16 @@ DOSE_DAYS = 14
 """Days a dose-dispensed roll lasts."""
 LONGEST_FILL = 90
 """Days a fill may last at most."""
+SECOND_DRUG, INTENSITY, FIRST_FILL, ROLL_DAY, CODE, PRESCRIBER, JITTER, SHUT, INSTEAD = 0, 1, 3, 4, 5, 6, 7, 8, 9
+"""Draws of the stream "fills": what each number of a key is for; another would give another world."""
 _FINE = 512
+"""Steps of tables by the probability of use in a year."""
 _MOST_STOPS = 2.0
+"""Times (1 − p)/p that the hazard to stop may be."""
 _EPISODES, _REFILLS = 64, 64
+"""Numbers set aside for a person's spells on a group, and for a spell's fills."""
 _CELLS = 32
+"""Cells of a group's shares where the search for a code begins."""
 _AT_ONCE = 512
 """Persons whose use of every group is looked through together: what that takes stays near the processor."""
 
@@ -369,7 +375,7 @@ def own_log_intensity(drugs: DrugTables, counter: np.ndarray, group: np.ndarray)
 
     ``counter``: of the stream "fills", one per person and group."""
     sd = drugs.log_sd.take(group)
-    return sd * ndtri(uniform(counter, 1)) - sd**2 / 2
+    return sd * ndtri(uniform(counter, INTENSITY)) - sd**2 / 2
 
 
 def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: Calendar, prices: np.ndarray,
@@ -386,7 +392,7 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     person = spells.key // G
     group = spells.key - person * G
     counter = draw.counter(person, G, group)
-    two = np.flatnonzero(uniform(counter) < drugs.second_drug.take(group))
+    two = np.flatnonzero(uniform(counter, SECOND_DRUG) < drugs.second_drug.take(group))
     second = np.repeat([0, 1], [len(person), len(two)])
     person, group, counter, episode, start, end = (
         np.concatenate([a, a.take(two)]) for a in (person, group, counter, spells.episode, spells.start, spells.end))
@@ -416,14 +422,15 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     every[rolls] = DOSE_DAYS
     same_drug = 2 * group + second
     under_way = np.flatnonzero(start < 0)
-    start[under_way] = -uniform(draw.counter(person[under_way], 2 * G, same_drug[under_way]), 3) * every[under_way]
-    grid = uniform(draw.counter(person[rolls]), 4) * DOSE_DAYS
+    first = uniform(draw.counter(person[under_way], 2 * G, same_drug[under_way]), FIRST_FILL)
+    start[under_way] = -first * every[under_way]
+    grid = uniform(draw.counter(person[rolls]), ROLL_DAY) * DOSE_DAYS
     start[rolls] = grid + DOSE_DAYS * np.ceil((start[rolls] - grid) / DOSE_DAYS)
 
-    u = uniform(counter, 5) + 0.5 * second
+    u = uniform(counter, CODE) + 0.5 * second
     u -= u >= 1
     code = _choose_codes(drugs, price_style, home.take(person), group, u)
-    outside = uniform(counter, 6) < drugs.outside.take(group)
+    outside = uniform(counter, PRESCRIBER) < drugs.outside.take(group)
 
     count = np.maximum(np.floor((np.minimum(end, calendar.days) - start) / every).astype(np.int64) + 1, 0)
     row = np.repeat(np.arange(len(person)), count)
@@ -431,19 +438,13 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
     spell = (2 * same_drug + rolled) * _EPISODES + episode
     each = (draw.counter(person, 4 * G * _EPISODES * _REFILLS, spell * _REFILLS).take(row)
             + refill.astype(np.uint64) * ODD)
-    day = np.floor(start.take(row) + refill * every.take(row) + jitter.take(row) * (2 * uniform(each, 7) - 1)
+    day = np.floor(start.take(row) + refill * every.take(row) + jitter.take(row) * (2 * uniform(each, JITTER) - 1)
                    ).astype(np.int32)
     who = person.take(row)
     last = np.minimum(persons.leaves, calendar.days).take(who)
     keep = np.flatnonzero((day >= persons.born.take(who)) & (day < last))
     row, who, day, last, each = _rows(keep, row, who, day, last, each)
-    shut = np.flatnonzero(uniform(each, 8) > calendar.open_share.take(day.astype(np.int64)))
-    due, then = who[shut], day[shut]
-    about_then = then + np.floor(uniform(each[shut], 9) * 7).astype(np.int32) - 3
-    instead = calendar.next_working[np.clip(about_then, 0, calendar.days - 1)]
-    enters = persons.enters[due]
-    moved = (instead >= persons.born[due]) & (instead < last[shut]) & ((instead >= enters) == (then >= enters))
-    day[shut[moved]] = instead[moved]
+    _leave_shut_days(day, who, last, each, persons, calendar)
 
     who, day, substance, row = in_order(who, day, code.take(row), row)
     rolled = rolled.take(row)
@@ -460,6 +461,20 @@ def draw_fills(p: Prescribing, drugs: DrugTables, dynamics: Dynamics, calendar: 
         person=who.astype(np.int32), day=day.astype(np.int32), substance=substance.astype(np.int16), centre=centre,
         outside=outside.take(row), dose_dispensed=rolled, packages=packages, ddd=ddd,
         price=prices.take(substance * prices.shape[1] + calendar.month.take(day)) * dearer_pack.take(row), floor=floor)
+
+
+def _leave_shut_days(day: np.ndarray, who: np.ndarray, last: np.ndarray, counter: np.ndarray, persons: Persons,
+                     calendar: Calendar) -> None:
+    """Fills due when pharmacies are shut, of ``day`` as many as that day lacks, change to a working day within half a
+    week; but for those that would come to lie before birth or a move in, or on the ``last`` day or after. All (N,).
+    """
+    shut = np.flatnonzero(uniform(counter, SHUT) > calendar.open_share.take(day.astype(np.int64)))
+    due, then = who[shut], day[shut]
+    about_then = then + np.floor(uniform(counter[shut], INSTEAD) * 7).astype(np.int32) - 3
+    instead = calendar.next_working[np.clip(about_then, 0, calendar.days - 1)]
+    enters = persons.enters[due]
+    moved = (instead >= persons.born[due]) & (instead < last[shut]) & ((instead >= enters) == (then >= enters))
+    day[shut[moved]] = instead[moved]
 
 
 def in_order(who: np.ndarray, day: np.ndarray, code: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, ...]:

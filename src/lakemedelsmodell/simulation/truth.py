@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import gammainc
 
+from lakemedelsmodell.data.periods import HALF_YEAR
 from lakemedelsmodell.facts import FeeStaircase
 from lakemedelsmodell.simulation.illness import shifted
 from lakemedelsmodell.simulation.prescribing import free_class, own_log_intensity
@@ -46,7 +47,7 @@ class ExpectedCost:
     def __init__(self, world: World):
         self.world = world
         drugs = world.drugs
-        self.price = world.prices[:, -6:].mean(axis=1)
+        self.price = world.prices[:, -HALF_YEAR:].mean(axis=1)
         self.fills = drugs.fills * (1 + drugs.second_drug)
 
     @cached_property

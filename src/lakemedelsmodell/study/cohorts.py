@@ -18,7 +18,7 @@ from lakemedelsmodell.conditions import ConditionSet
 from lakemedelsmodell.data.cohort import Cohort, PackedFlags
 from lakemedelsmodell.data.flag_kernel import CodeIndex, flags, resolved
 from lakemedelsmodell.data.flags import HISTORY_MONTHS, MANY_DRUGS
-from lakemedelsmodell.data.periods import Period
+from lakemedelsmodell.data.periods import HALF_YEAR, Period
 from lakemedelsmodell.data.threads import of_each
 from lakemedelsmodell.facts import N_CELLS
 from lakemedelsmodell.simulation.calibration import cells_on
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 BLOCK = 8000
 """Persons drawn as one block at most, or else one centre's."""
-HALF_YEAR = 6
-"""Months that the truth's expected costs are for."""
 
 
 @dataclass(frozen=True, eq=False)
