@@ -10,7 +10,7 @@ from chance_worlds import ALPHA, gamma_world, knowing, within_4_errors
 from cohorts import cohort, random_cohort, table
 from lakemedelsmodell.measures.calibration import calibration, equal_groups, payment_system_fit
 from lakemedelsmodell.measures.fit import fit_measures
-from lakemedelsmodell.measures.redistribution import redistribution
+from lakemedelsmodell.measures.redistribution import redistributed_sek, redistribution
 from lakemedelsmodell.measures.style_index import recommended_codes, style_index
 from lakemedelsmodell.models import AgeSex, ChronicConditions
 from lakemedelsmodell.settlement import settle
@@ -199,3 +199,12 @@ def test_chance_helper_rejects_what_is_off():
     drawn = np.random.default_rng(59).normal(1, 1, 400)
     assert within_4_errors(drawn, 1)
     assert not within_4_errors(drawn, 1.3)
+
+
+def test_what_changes_hands_is_half_of_all_changes():
+    world = cohort([0, 1, 2], [100.0, 100, 100], band=[0, 1, 2], months=1.0)
+    cells = np.full((21, 2), 1.0)
+    one, other = table(cells), table(cells * np.arange(1, 22)[:, None])
+    settled = [settle(t, world, 1.0) for t in (one, other)]
+    assert [s.reimbursement_sek.tolist() for s in settled] == [[100, 100, 100], [50, 100, 150]]
+    assert redistributed_sek(*settled) == redistributed_sek(*settled[::-1]) == 50

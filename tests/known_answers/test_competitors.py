@@ -8,6 +8,7 @@ import pytest
 
 from cohorts import cohort, random_cohort, table
 from lakemedelsmodell.amounts import COUNTS, AmountTable, blend, read_amounts
+from lakemedelsmodell.data.cohort import Profiles
 from lakemedelsmodell.errors import DataError, UserError
 from lakemedelsmodell.evaluation.few import set_by_enough
 from lakemedelsmodell.facts import N_CELLS
@@ -33,6 +34,7 @@ from lakemedelsmodell.models import (
     style_contamination,
     thin_group_warnings,
 )
+from lakemedelsmodell.models.benchmarks import highest_of
 from lakemedelsmodell.models.credibility import buhlmann_straub
 from lakemedelsmodell.models.least_squares import constrained_solution, least_squares
 from lakemedelsmodell.models.named_groups import named_groups
@@ -526,3 +528,10 @@ def test_least_squares_without_bounds(dense):
 
 def test_table_models_say_what_they_are():
     assert isinstance(Count().fit(random_cohort(1), ALPHA), AmountTable)
+
+
+def test_of_several_conditions_the_first_of_the_ladder_stays():
+    flags = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 1]], dtype=bool)
+    profiles = Profiles(np.arange(4), np.zeros(4, dtype=np.int64), flags)
+    assert highest_of(profiles, np.array([2, 0, 1])).astype(int).tolist() == [
+        [1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 0, 1]]

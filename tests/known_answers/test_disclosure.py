@@ -11,7 +11,7 @@ from half_years import half_year
 from lakemedelsmodell.data.totals_file import Totals
 from lakemedelsmodell.evaluation import Settings, derive_table, evaluate_cohort, evaluate_totals
 from lakemedelsmodell.evaluation.table_life import phasing_in
-from lakemedelsmodell.measures.disclosure import hidden_by_months
+from lakemedelsmodell.measures.disclosure import emptied, hidden_by_months, hidden_groups, without_extremes
 
 TOLD = ["centre_id", "name", "model"]
 
@@ -115,3 +115,22 @@ def test_a_derived_table_tells_nothing_of_cells_of_four():
 
     assert found["derived"].dropna().tolist() == [350]
     assert found.loc[(">100", "K"), ["listed_months", "cost_sek", "derived"]].isna().all()
+
+
+def test_groups_of_a_family_and_all_those_outside_one_are_told_together():
+    names = ["age:0", "age:1", "age:2", "movers", "dose", "women"]
+    persons = np.array([3, 20, 40, 2, 30, 61])
+    # Of the ages the next smallest goes with the few; 63 less 61 leaves two; movers are few; dose has 33 beside it.
+    assert hidden_groups(names, persons, 63).tolist() == [True, True, False, True, False, True]
+
+
+def test_what_is_emptied_keeps_its_names_and_a_spread_its_other_measures():
+    frame = pd.DataFrame({"name": ["a", "b"], "net": [1.0, 2.0], "outside": [True, False]})
+    found = emptied(frame, np.array([False, True]), ("name",))
+    assert found["name"].tolist() == ["a", "b"]
+    assert found["net"].isna().tolist() == found["outside"].isna().tolist() == [False, True]
+    assert frame["net"].tolist() == [1, 2]
+    measures = {"sd": 7.0, "min": -9.0, "max": 9.0}
+    told = without_extremes(measures, np.array([-9.0, 3, 9, np.nan]), np.array([True, False, False, False]))
+    assert told == {"sd": 7.0, "min": 3.0, "max": 9.0}
+    assert without_extremes(measures, np.array([-9.0, 9]), np.zeros(2, dtype=bool)) == measures

@@ -1,6 +1,7 @@
 """Play against its twin: known answers of the fixed budget, flags and fees replayed, designs, the frontier."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,8 @@ from lakemedelsmodell.manipulation.fees import fee_state, replayed_cost
 from lakemedelsmodell.manipulation.figures import frontier_figure, gains_figure
 from lakemedelsmodell.manipulation.folder import write_manipulation
 from lakemedelsmodell.manipulation.frontier import EFFORT, dominated, robustness
-from lakemedelsmodell.manipulation.play import lasting, play, re_estimated, reimbursed
-from lakemedelsmodell.manipulation.region import Region
+from lakemedelsmodell.manipulation.play import closing_factor, lasting, play, re_estimated, reimbursed
+from lakemedelsmodell.manipulation.region import Region, paid_columns
 from lakemedelsmodell.manipulation.results import COLUMNS, manipulate
 from lakemedelsmodell.manipulation.strategies import STRATEGIES, CheapestDrug, SplitPrescription, StarterPack
 from lakemedelsmodell.models.least_squares import bounded, cells_and_add_ons, normal_equations
@@ -373,3 +374,20 @@ def test_pictures_of_play_tell_today_the_proposal_and_the_chosen_apart():
     assert [bar.get_width() for bar in (*today, *proposal)] == [1, 2, 31, 32]
     assert {(to_hex(bar.get_facecolor()), to_hex(bar.get_edgecolor())) for bar in today} == {("#ffffff", TODAY_COLOUR)}
     assert {to_hex(bar.get_facecolor()) for bar in proposal} == {PROPOSAL_COLOUR}
+
+
+def test_of_a_person_s_flags_as_many_are_paid_as_the_cap_says_dearest_first():
+    held = np.array([[1, 1, 1], [0, 1, 1], [0, 0, 0]], dtype=bool)
+    add_ons = np.array([10.0, 30.0, 20.0])
+    assert paid_columns(held, add_ons, None).tolist() == held.astype(float).tolist()
+    assert paid_columns(held, add_ons, 1).tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert (paid_columns(held, add_ons, 2) @ add_ons).tolist() == [50, 50, 0]
+
+
+@pytest.mark.parametrize(("growth", "unscaled", "closing"), [
+    (0.0, 200.0, 0.4), (0.0, 50.0, 1.6),  # a fixed budget is shared out whole
+    (None, 200.0, 0.9), (0.5, 120.0, 0.9), (0.5, 200.0, 0.6)])  # one that may grow follows its amounts until it has
+def test_what_closes_to_a_budget_of_100_of_which_a_pool_takes_20(growth, unscaled, closing):
+    terms = SimpleNamespace(phi=(0.9,), budget=(100.0,), pool=(np.array([5.0, 15.0]),),
+                            design=Design(name="d", growth_cap=growth))
+    assert closing_factor(terms, 0, unscaled) == pytest.approx(closing)

@@ -11,6 +11,7 @@ from lakemedelsmodell.data.cohort import CentreTotals
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.models import ChronicConditions
 from lakemedelsmodell.settlement import (
+    adds_up,
     close_to_budget,
     cost_budget_ore,
     largest_remainder,
@@ -259,3 +260,10 @@ def test_an_age_without_an_amount_is_refused_for_a_single_month():
     amounts.cells[12, 1] = np.nan
     with pytest.raises(UserError, match="lack 1 cells where persons are listed, first 60-64 M"):
         settle(amounts, people, ALPHA)
+
+
+@pytest.mark.parametrize(("given", "adds"), [
+    ({}, True), ({"pool_threshold": 1e4}, True), ({"kind": "highest"}, False), ({"per_cni": 1.0}, False),
+    ({"per_newcomer": 1.0}, False), ({"kind": "highest", "conditions": (), "add_ons": np.zeros(0)}, True)])
+def test_amounts_add_up_unless_a_person_s_others_or_more_than_sums_decide(given, adds):
+    assert adds_up(replace(AMOUNTS, **given)) is adds

@@ -35,6 +35,7 @@ from lakemedelsmodell.study.cohorts import world_cohorts
 from lakemedelsmodell.study.grid import MEASURES, Dimension, Grid, GridResult, _mapped, changed, design, sign_change
 from lakemedelsmodell.study.replicate import HEADLINE, atc_level_2, pass_through_at_need, payable
 from lakemedelsmodell.study.studies import judge_replicates
+from lakemedelsmodell.verdict import half_width
 
 STYLELESS = {"price_sd": 0, "volume_sd": 0, "initiation_sd": 0, "initiation_group_sd": 0}
 TINY = 0.01
@@ -532,3 +533,8 @@ def test_every_model_shares_out_the_same_money(skane, plan):
     budgets = {settle(m.fit(drawn.fitted, 0.7).rounded(), drawn.paid, 0.7).reimbursement_ore.sum()
                for m in (AgeSex(), ChronicConditions())}
     assert len(budgets) == 1
+
+
+def test_half_of_an_interval_of_a_mean_by_hand():
+    """Of 1, 2 and 3: SD 1, standard error 1/√3, Student's t with 2 degrees of freedom 4.3027."""
+    assert half_width(np.array([1.0, 2.0, 3.0])) == pytest.approx(4.3027 / np.sqrt(3), abs=1e-4)
