@@ -63,6 +63,20 @@ def test_a_top_up_is_what_is_missing_and_no_more(board):
     assert (s.TopUp().outcome(board, year).flags[0][1].sum(axis=0) > 0).any()
 
 
+def test_packs_are_spread_evenly_over_their_dates():
+    pack = Purchases(person=np.array([3, 4]), code=np.array([1, 1]), day=np.array([5, 5]),
+                     milli_ddd=np.array([90_000, 28_000]), milli_packages=np.array([1000, 2000]),
+                     dose_dispensed=np.array([True, False]), gross_ore=np.array([5000, 3000]),
+                     cost_ore=np.array([4000, 0]), in_base=np.array([True, True]))
+    added = s.spread_over_days(pack, np.array([5, 1]), np.array([3, 1]), np.array([0, 77]), 100, 160)
+    assert added.person.tolist() == [3, 3, 3, 4]
+    assert added.day.tolist() == [100, 130, 160, 77]
+    assert added.milli_packages.tolist() == [1000, 2000, 2000, 1000]
+    assert added.milli_ddd.tolist() == [90_000, 180_000, 180_000, 14_000]
+    assert added.gross_ore.tolist() == [5000, 10_000, 10_000, 1500]
+    assert not added.dose_dispensed.any()
+
+
 def test_timing_pays_six_months_early_and_one_when_flags_roll(board):
     early = played(board, PROPOSAL, s.TimedAtCutOff())
     rolling = played(board, Design(name="rolling", rolling=True), s.TimedAtCutOff())

@@ -166,6 +166,76 @@ def _upper_half(whole: np.ndarray) -> np.ndarray:
     return whole - whole // 2
 
 
+@dataclass(frozen=True, eq=False)
+class Short:
+    """S persons × conditions whose drugs were bought in the look-back, but too little to carry the condition.
+
+    Attributes
+    ----------
+    condition : int64, shape (S,)
+        Its place in the list.
+    pack : Purchases, S rows
+        What was bought last.
+    first, last : int64, shape (S,)
+        Days of the first and the last purchase.
+    dates : int64, shape (S,)
+        Days with a purchase.
+    milli_ddd, milli_packages : float64, shape (S,)
+        Thousandths, of all purchases.
+    """
+
+    condition: np.ndarray
+    pack: Purchases
+    first: np.ndarray
+    last: np.ndarray
+    dates: np.ndarray
+    milli_ddd: np.ndarray
+    milli_packages: np.ndarray
+
+
+def short_of_rule(board: Board, terms: Terms) -> Short:
+    """Who falls short of which condition in the look-back of the act, by person and condition."""
+    rows, region, of = board.rows, board.region, terms.conditions.conditions
+    C, n = len(of), len(board) * len(of)
+    of_row, condition = terms.index.pairs(rows.code)
+    month = rows.month[of_row]
+    seen = (month >= region.starts[0] - terms.design.lookback_months) & (month < region.starts[0])
+    seen &= rows.milli_packages[of_row] > 0
+    of_row, key = of_row[seen], rows.person[of_row[seen]] * C + condition[seen]
+    day = rows.day[of_row]
+    final = np.full(n, -1)
+    final[key] = of_row  # rows lie by day: the last stays
+    reported = set(terms.conditions.names)
+    carries = np.ones((len(board), C), dtype=bool)
+    carries[:, [c for c, one in enumerate(of) if one.name in reported]] = board.carries(terms)
+    short = np.flatnonzero((final >= 0) & ~carries.reshape(-1))
+    first = np.full(n, region.act_days[1])
+    np.minimum.at(first, key, day)
+    dates = np.bincount(np.unique(np.stack([key, day]), axis=1)[0], minlength=n)
+    ddd, packages = (np.bincount(key, column[of_row], n) for column in (rows.milli_ddd, rows.milli_packages))
+    pack = rows.rows(final[short])
+    return Short(short % C, pack, first[short], pack.day, dates[short], ddd[short], packages[short])
+
+
+def spread_over_days(pack: Purchases, packs: np.ndarray, dates: np.ndarray, only: np.ndarray, early: int, late: int
+                     ) -> Purchases:
+    """So many ``packs`` like the row ``pack``, shape (S,), on so many ``dates``: evenly from ``early`` to ``late``, a
+    single date on the day ``only`` (S,); the later ones take what does not divide."""
+    added = no_purchases()
+    for j in range(int(dates.max())):
+        given = np.flatnonzero(dates > j)
+        here = packs[given] // dates[given] + (j < packs[given] % dates[given])
+        evenly = late - (late - early) * j // np.maximum(dates[given] - 1, 1)
+        one = pack.rows(given)
+        share = here * 1000 / one.milli_packages
+        added = added.with_rows(replace(
+            one, day=np.where(dates[given] == 1, only[given], evenly), milli_packages=here * 1000,
+            milli_ddd=np.rint(one.milli_ddd * share).astype(np.int64), dose_dispensed=np.zeros(len(given), dtype=bool),
+            gross_ore=np.rint(one.gross_ore * share).astype(np.int64),
+            cost_ore=np.rint(one.cost_ore * share).astype(np.int64)))
+    return added
+
+
 @dataclass(frozen=True)
 class TopUp(OnRows):
     """Whoever bought of a group's drugs, but less than the rule asks, is given what is missing of the pack last bought.
@@ -179,59 +249,29 @@ class TopUp(OnRows):
     says = "Users who fall short of the rule are given the packs and dates they lack"
 
     def act(self, board: Board, terms: Terms) -> Act | None:
-        rows, region, of = board.rows, board.region, terms.conditions.conditions
-        (start, end), C, n = region.act_days, len(of), len(board) * len(of)
-        of_row, condition = terms.index.pairs(rows.code)
-        month = rows.month[of_row]
-        seen = (month >= region.starts[0] - terms.design.lookback_months) & (month < region.starts[0])
-        seen &= rows.milli_packages[of_row] > 0
-        of_row, key = of_row[seen], rows.person[of_row[seen]] * C + condition[seen]
-        last = np.full(n, -1)
-        last[key] = of_row  # rows lie by day: the last stays
-        place = {name: c for c, name in enumerate(terms.conditions.names)}
-        carries = np.ones((len(board), C), dtype=bool)
-        carries[:, [c for c, one in enumerate(of) if one.name in place]] = board.carries(terms)
-        short = np.flatnonzero((last >= 0) & ~carries.reshape(-1))
-        if not len(short):
-            return None
-        day, pack = rows.day[of_row], rows.rows(last[short])
-        days = np.unique(np.stack([key, day]), axis=1)
-        first, latest = np.full(n, end), np.full(n, -1)
-        np.minimum.at(first, key, day)
-        np.maximum.at(latest, key, day)
-        first, latest = first[short], latest[short]
-        dates, ddd = np.bincount(days[0], minlength=n)[short], np.bincount(key, rows.milli_ddd[of_row], n)[short]
-        packages = np.bincount(key, rows.milli_packages[of_row], n)[short]
+        region, of, short = board.region, terms.conditions.conditions, short_of_rule(board, terms)
 
         def limit(name: str) -> np.ndarray:
-            return np.array([getattr(c, name) or 0 for c in of], dtype=float)[short % C]
+            return np.array([getattr(c, name) or 0 for c in of], dtype=float)[short.condition]
 
+        pack = short.pack
         in_pack = np.divide(pack.milli_ddd, pack.milli_packages)  # DDD
         with np.errstate(divide="ignore", invalid="ignore"):
-            lacking = np.nan_to_num(np.ceil((limit("min_ddd") - ddd / 1000).clip(min=0) / in_pack), posinf=np.inf)
-        apart = limit("min_days_apart") > latest - first
-        on = np.maximum((limit("min_dates") - dates).clip(min=0), apart)
-        packs = np.maximum.reduce([lacking, on, np.ceil(limit("min_packages") - packages / 1000)])
+            for_ddd = np.nan_to_num(np.ceil((limit("min_ddd") - short.milli_ddd / 1000).clip(min=0) / in_pack),
+                                    posinf=np.inf)
+        apart = limit("min_days_apart") > short.last - short.first
+        dates = np.maximum((limit("min_dates") - short.dates).clip(min=0), apart)
+        packs = np.maximum.reduce([for_ddd, dates, np.ceil(limit("min_packages") - short.milli_packages / 1000)])
         sek = packs * pack.gross_ore / pack.milli_packages * 10
         months = HALF_YEAR * len(region.life(terms.design))
-        brings = months * terms.phi[1] * np.array([terms.amount(c.name) for c in of])
-        worth = np.flatnonzero((packs > 0) & (packs < np.inf) & (brings[short % C] > region.alpha * sek * pack.in_base))
+        brings = months * terms.phi[1] * np.array([terms.amount(c.name) for c in of])[short.condition]
+        worth = np.flatnonzero((packs > 0) & (packs < np.inf) & (brings > region.alpha * sek * pack.in_base))
         if not len(worth):
             return None
-        pack, packs, on = pack.rows(worth), packs[worth].astype(np.int64), on[worth].clip(min=1).astype(np.int64)
-        early, late = start, end - LAST_ACT_BEFORE_END
-        far = np.where(apart[worth] & (late - first[worth] < limit("min_days_apart")[worth]), early, late)
-        added = no_purchases()
-        for j in range(int(on.max())):
-            given = np.flatnonzero(on > j)
-            here = packs[given] // on[given] + (j < packs[given] % on[given])
-            when = np.where(on[given] == 1, far[given], late - (late - early) * j // np.maximum(on[given] - 1, 1))
-            one = pack.rows(given)
-            share = here * 1000 / one.milli_packages
-            added = added.with_rows(Purchases(
-                one.person, one.code, when, np.rint(one.milli_ddd * share).astype(np.int64), here * 1000,
-                np.zeros(len(given), dtype=bool), np.rint(one.gross_ore * share).astype(np.int64),
-                np.rint(one.cost_ore * share).astype(np.int64), one.in_base))
+        early, late = region.act_days[0], region.act_days[1] - LAST_ACT_BEFORE_END
+        only = np.where(apart & (late - short.first < limit("min_days_apart")), early, late)[worth]
+        added = spread_over_days(pack.rows(worth), packs[worth].astype(np.int64),
+                                 dates[worth].clip(min=1).astype(np.int64), only, early, late)
         return Act(np.unique(added.person), NOTHING, added)
 
 
