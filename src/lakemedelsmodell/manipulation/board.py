@@ -1,6 +1,6 @@
 """The centres that play, their persons and all their persons' purchases, and what changed rows come to.
 
-Only the players' rows are replayed. A person is a player's where it lists them longest in the paid half-year; what the
+Only the players' rows are replayed. A person is the player's with her longest row in the paid half-year; what the
 act brings and costs is counted there.
 """
 
