@@ -97,6 +97,11 @@ def check_out(out: Path, inputs: Sequence[Path] = ()) -> None:
             raise UserError(f"{path} lies inside {out}, which the run would replace. Choose another folder with --out.")
 
 
+def behind(out: Path) -> Path:
+    """The folder itself where ``out`` is a link to one: what is written beside must lie on its disk."""
+    return out.resolve() if out.is_symlink() else out
+
+
 @contextmanager
 def staged(out: Path, read: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[Path]:
     """A sibling folder to write into that becomes ``out`` when all went well and vanishes otherwise.
@@ -108,6 +113,7 @@ def staged(out: Path, read: Mapping[str, Mapping[str, str]] | None = None) -> It
     read = read or {}
     inputs = [Path(place) for place in read]
     check_out(out, inputs)
+    out = behind(out)
     stage, old = (out.parent / f".{out.name}.{suffix}" for suffix in ("part", "old"))
     with alone(out):
         _recover(out, stage, old)

@@ -144,7 +144,14 @@ CASES = (
     ),
     wrong("a table in two forms", beside("listings.txt", GOOD["listings"])),
     read("a copy beside the table", beside("listings (1).csv", GOOD["listings"])),
+    wrong("the header again in the middle", change("dispensings", lambda text: text + text)),
+    wrong("the header again in persons", more("persons", "person_id,sex,birth_month,death_date", "3,K,1990-01,")),
+    read("empty rows at the end", more("persons", ",,,", ",,,")),
+    read("marks that are not seen before the header", change("dispensings", lambda text: "\ufeff\ufeff\u200b" + text)),
+    wrong("a row of sums", more("dispensings", "Summa,,,3,90,1254.5")),
+    read("signs in a name that a terminal obeys", swap("centres", "Åhus", "\x1bÅhus\u202e\x07")),
     # Numbers
+    wrong("a word in brackets for nothing", column("dispensings", "ddd", "(null)", "60")),
     read("decimal comma", column("dispensings", "cost", "1234,5", "20", delimiter=";")),
     read("blanks between thousands", column("dispensings", "cost", "1 234,50", "20", delimiter=";")),
     read("no-break blanks between thousands", column("dispensings", "cost", "1\u00a0234.50", "20")),
@@ -267,6 +274,8 @@ CASES = (
     odd("a dispensing to nobody listed", cell("dispensings", 2, "person_id", "9"), dispensings_of_unlisted_person=1),
     odd("no DDD", cell("dispensings", 1, "ddd", ""), ddd_unknown=1),
     # Parquet
+    odd("no person_id among floats", parquet("dispensings", person_id=[1.0, float("nan")]),
+        dispensings_of_unlisted_person=1),
     wrong("Parquet of no bytes", raw("persons.parquet", b"")),
     wrong("Parquet that is none", raw("persons.parquet", b"no such thing")),
     wrong("Parquet half written", damaged("persons", lambda whole: whole[: len(whole) // 2])),
@@ -295,6 +304,7 @@ CASES = (
         ),
     ),
     # Workbooks
+    wrong("a workbook with its header further down", workbook("persons", *((f"{c}1", None) for c in "ABCD"))),
     read("a workbook of text", workbook("persons")),
     wrong("a workbook that is none", raw("persons.xlsx", b"no such thing")),
     wrong("an empty workbook", workbook("persons", keep=False)),

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +97,32 @@ def test_a_sign_that_an_encoding_lacks_is_no_fault(command, monkeypatch):
     done = command("explain", "--age", "60", "--sex", "M", "--condition", "diabetes_oral", "--lang", "sv")
     assert done.returncode == 0, done.stderr
     assert "kr per listad m?nad" in done.stdout
+
+
+def test_a_file_is_not_written_over_a_folder_and_nothing_stays_beside(command, tiny_run, tmp_path):
+    (tmp_path / "out.sql").mkdir()
+    out = tmp_path / "out.sql"
+    done = command("sql", tiny_run / "amounts.csv", "--dialect", "tsql", "--month", "2026-06", "--out", out)
+    assert (done.returncode, done.stderr) == (2, f"error: {out} is a folder. Name a file with --out.\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["out.sql"]
+
+
+def test_nobody_need_listen(tmp_path):
+    """A service may start a command with its output closed."""
+    call = f'"{sys.executable}" -m lakemedelsmodell check nowhere'
+    done = subprocess.run(f"{call} 2>&-; echo $?; {call} >&- 2>&-; echo $?", shell=True, cwd=tmp_path, text=True,
+                          capture_output=True, check=False)
+    assert done.stdout.split() == ["2", "2"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_in_another_encoding_is_said_so(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/Sk\xe5ne"
+    Path(os.fsdecode(folder)).mkdir()
+    done = subprocess.run([sys.executable, "-m", "lakemedelsmodell", "check", folder], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: The name of a file or folder is not in this system's encoding, utf-8. Rename")
 
 
 def test_a_fault_of_the_program_s_is_told_without_personal_numbers(monkeypatch, capsys):

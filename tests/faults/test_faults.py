@@ -146,6 +146,15 @@ def test_interrupted_while_duckdb_works_nothing_else_is_said_and_no_scratch_left
         assert [p for p in tmp_path.iterdir() if p != scratch] == list(scratch.iterdir()) == []
 
 
+def test_a_link_to_a_folder_stays_one_and_the_result_lies_behind_it(cohort, tmp_path):
+    disk = tmp_path / "disk"
+    finished(disk / "run")
+    (tmp_path / "run").symlink_to(disk / "run")
+    assert run("evaluate", "--cohort", cohort, "--out", tmp_path / "run", "--no-report").returncode == 0
+    assert (tmp_path / "run").is_symlink() and is_whole(disk / "run") and (disk / "run" / "results.json").is_file()
+    assert left_beside(tmp_path / "run") == left_beside(disk / "run") == []
+
+
 def test_a_second_run_into_the_folder_is_refused(cohort, tmp_path):
     with staged(tmp_path / "run"):
         second = run("evaluate", "--cohort", cohort, "--out", tmp_path / "run")

@@ -48,10 +48,12 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()  # closed, as by a service
     for stream in (sys.stdout, sys.stderr):  # a file or pipe may be in an encoding without φ, − or å
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
+        _check_names(sys.argv[1:])
         app()
     except BaseException as error:  # what is said of an interruption depends on the library it struck
         if asked and not (isinstance(error, SystemExit) and not error.code):
@@ -74,6 +76,16 @@ def _end(stopped: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(stopped[0])
+
+
+def _check_names(arguments: list[str]) -> None:
+    """Raises UserError where a path is in another encoding than the system's, which not every library can open."""
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        raise UserError("The name of a file or folder is not in this system's encoding, "
+                        f"{sys.getfilesystemencoding()}. Rename it, or set PYTHONUTF8=1 where names are in UTF-8. "
+                        "Nothing was written.") from None
 
 
 def _said(error: BaseException) -> str | None:

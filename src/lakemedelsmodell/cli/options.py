@@ -126,12 +126,24 @@ def amount_tables(file: Path | None, model: str | None) -> list[AmountTable]:
     return [today, *(read_amounts(source, name) for name in shown if name != today.model)]
 
 
-def write_frame(frame: pd.DataFrame, out: Path) -> None:
-    """Written whole or not at all; booleans in CSV are true and false."""
+@contextmanager
+def written_file(out: Path) -> Iterator[Path]:
+    """A file to write into that becomes ``out`` when all went well, and vanishes otherwise."""
+    if out.is_dir():
+        raise UserError(f"{out} is a folder. Name a file with --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
-    part.touch(mode=0o600)  # it may be of persons
     try:
+        yield part
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_frame(frame: pd.DataFrame, out: Path) -> None:
+    """Written whole or not at all; booleans in CSV are true and false."""
+    with written_file(out) as part:
+        part.touch(mode=0o600)  # it may be of persons
         if out.suffix == ".parquet":
             frame.to_parquet(part, index=False)
         else:
@@ -139,6 +151,3 @@ def write_frame(frame: pd.DataFrame, out: Path) -> None:
             from pyarrow import csv
 
             csv.write_csv(pyarrow.Table.from_pandas(frame, preserve_index=False), part)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lakemedelsmodell.cli.app import app, example
-from lakemedelsmodell.cli.options import DataFolder, Lang, Langs, data_folder, languages, progress_bar
+from lakemedelsmodell.cli.options import DataFolder, Lang, Langs, data_folder, languages, progress_bar, written_file
 from lakemedelsmodell.errors import UserError
 
 
@@ -94,10 +94,8 @@ def sql(
     if out is None:
         print(script, end="")
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(script, encoding="utf-8")
-    part.replace(out)
+    with written_file(out) as part:
+        part.write_text(script, encoding="utf-8")
     print(out)
 
 

@@ -318,8 +318,11 @@ class Border:
             values.append(f"{value} AS {column.name}")
         self._make(table, source, texts, values, [name for name, _ in unread])
         if source.whole:
+            before = len(self.problems)
             self.check(table, [Check(f"unread_{name} IS NOT NULL", *EXPECTED[kind], name, f"unread_{name}", kind)
                                for name, kind in unread])
+            if self.problems[before:] and (again := self._headers_again(source, own.values())):
+                self.problems[before:] = again
 
     def match(self, table: str, source: Source, types: Collection[str]) -> dict[str, tuple[str, Kind]]:
         """Canonical column -> (own name, kind) of the columns there; the others are named as ignored."""
@@ -407,6 +410,14 @@ class Border:
         if "TIMESTAMP WITH TIME ZONE" in dates.values():
             self.note(source.file, "times with a zone are taken as the date in Sweden")
 
+    def _headers_again(self, source: Source, own: Iterable[tuple[str, Kind]]) -> list[Problem]:
+        """Rows that repeat the header, which are told instead of what cannot be read in them."""
+        same = " AND ".join(f"trim({quote(name)}::VARCHAR) = {literal(name)}" for name, _ in own)
+        rows = self.sql(f"SELECT file_, row_, count(*) OVER () FROM {source.place} WHERE {same} ORDER BY file_, row_ "
+                        f"LIMIT {SHOWN}")
+        return [Problem(file, "is the header again, as where files were put together", "Remove it.", row,
+                        count=n if i == 0 else 1) for i, (file, row, n) in enumerate(rows)]
+
     def refuse_names_of_nothing(self) -> None:
         """Names mapped onto columns of any table that no table has, where all tables could be looked into."""
         if not self.form:
@@ -427,7 +438,8 @@ class Border:
         """A column that cannot fail to be read; text is put right only where some of it needs that."""
         clean = False
         if kind in ("atc", "text") and sql_type == "VARCHAR":
-            neat = str.strip if kind == "text" else lambda v: "".join(filter(str.isalnum, v)).upper()
+            neat = (lambda v: v.strip() if v.isprintable() else "") if kind == "text" else (
+                lambda v: "".join(filter(str.isalnum, v)).upper())
             clean = all(v and v == neat(v) for v, in self.sql(
                 f"SELECT DISTINCT {x}::VARCHAR FROM {source.scan} WHERE {x} IS NOT NULL"))
         if kind == "atc" and not clean:

@@ -78,7 +78,7 @@ HINTS: dict[Kind, tuple[tuple[str, str], ...]] = {
         (r"[-+]?\d{1,3}(['’´]\d{3})+([.,]\d+)?", "Leave out what separates thousands."),
         (r"#.+", "This is a spreadsheet's error: mend its formula."),
         (r".*(kr|SEK|:-)\.?", "Write the number alone, in SEK."),
-        (r"\(.*\)|.*-", "Write the minus sign first."),
+        (r"\([\d\s.,]+\)|[\d\s.,]+-", "Write the minus sign first."),
     ),
 }
 """What a value that cannot be read probably is, tried in order: its form and a better remedy."""
@@ -97,6 +97,8 @@ WITHDRAWN: Mapping[str, str] = {"N03AX12": "N02BF01", "N03AX16": "N02BF02", "L04
 """Codes that old files hold and WHO has moved since (gabapentin, pregabalin, leflunomide), and where to."""
 
 BLANK = r"[\s\x{00A0}\x{202F}\x{2007}]+"
+UNSEEN = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+"
+"""Signs that are not seen but obeyed: by terminals, and where text turns its direction or breaks off."""
 GROUPED = rf"[+\x{{2212}}-]?[0-9]{{1,3}}({BLANK}[0-9]{{3}})+([.,][0-9]*)?"
 """A number with blanks between thousands, and nowhere else."""
 
@@ -146,7 +148,8 @@ def as_text(x: str, sql_type: str, kind: Kind, *, grouped: bool = False) -> str:
     Where numbers are ``grouped``, blanks between thousands go too (also the no-break kinds).
     """
     if sql_type in ("DOUBLE", "FLOAT"):  # 20260105.0 is a date kept as a float
-        x = f"CASE WHEN {x} = trunc({x}) AND abs({x}) < 1e15 THEN {x}::BIGINT::VARCHAR ELSE {x}::VARCHAR END"
+        x = (f"CASE WHEN {x} = trunc({x}) AND abs({x}) < 1e15 THEN try_cast({x} AS BIGINT)::VARCHAR "
+             f"WHEN NOT isnan({x}) THEN {x}::VARCHAR END")
     elif sql_type != "VARCHAR":
         x = f"{x}::VARCHAR"
     if kind == "atc":
@@ -222,5 +225,6 @@ def plain(x: str, sql_type: str, kind: Kind, *, person: str = "BIGINT", clean: b
         case "atc":
             return f"{x}::VARCHAR" if clean else as_text(x, sql_type, "atc")
         case "text":
-            return f"{x}::VARCHAR" if clean else as_text(x, sql_type, "text")
+            seen = f"nullif(trim(regexp_replace({as_text(x, sql_type, 'text')}, '{UNSEEN}', ' ', 'g')), '')"
+            return f"{x}::VARCHAR" if clean else seen
     return x

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lakemedelsmodell.data.checks import Border, Source, duckdb_errors
-from lakemedelsmodell.data.columns import STAND_INS, TABLES, literal, numbered
+from lakemedelsmodell.data.columns import STAND_INS, TABLES, literal, numbered, quote
 from lakemedelsmodell.data.tables import HalfYear, admit, new_border
 from lakemedelsmodell.errors import SHOWN, DataError, Problem, UserError
 
@@ -231,8 +231,14 @@ def _delimited(path: Path, table: str, border: Border) -> Source:
             "text that holds one in double quotes.")
     border.form += [Problem(path.name, *LINES.get(kind, fits), line - 1 - skipped, count=count if i == 0 else 1)
                     for i, (line, kind) in enumerate(rejected)]
-    return replace(_parts([target], path.name), comma_separated=separator == ",", whole=not rejected,
-                   notes=(f"{notes[0]}, separated by {SEPARATORS[separator]}", *notes[1:]))
+    source = _parts([target], path.name)
+    notes = (f"{notes[0]}, separated by {SEPARATORS[separator]}", *notes[1:])
+    empty = " AND ".join(f"{quote(name)} IS NULL" for name in names)
+    if n := border.sql(f"SELECT count(*) FROM {source.scan} WHERE {empty}")[0][0]:  # spreadsheets leave them at the end
+        source = replace(source, scan=f"(SELECT * FROM {source.scan} WHERE NOT ({empty}))",
+                         place=f"(SELECT * FROM {source.place} WHERE NOT ({empty}))")
+        notes = (*notes, f"{n:,} rows without a value passed over")
+    return replace(source, comma_separated=separator == ",", whole=not rejected, notes=notes)
 
 
 def _unquoted(line: str) -> Iterator[str]:
@@ -249,7 +255,7 @@ def _names(header: str, separator: str) -> list[str]:
         found = next(csv.reader([header.rstrip("\r\n")], delimiter=separator), [])
     except csv.Error:  # a field beyond what the csv module takes
         found = header.rstrip("\r\n").split(separator)
-    return numbered(name.strip() or "column" for name in found)
+    return numbered(name.strip(" \t\r\n\u00a0\u200b\ufeff") or "column" for name in found)
 
 
 def _as_utf8(path: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
@@ -355,7 +361,8 @@ def _workbook(path: Path, sheet: str | None, table: str, border: Border) -> Sour
     except Exception:  # whatever broken XML makes of it
         raise DataError(Problem(label, "cannot be read as a workbook", "Save it anew as .xlsx.")) from None
     if not header:
-        raise DataError(Problem(label, "the sheet is empty", "Put a header and at least one row into it."))
+        raise DataError(Problem(label, "the sheet's first row is empty", "Put the header there, and at least one row "
+                                "below it."))
     border.form += [Problem(label, "a formula without a stored value", "Open and save the workbook in a spreadsheet, "
                             "or paste the formulas as values.", row, column, count=len(formulas) if i == 0 else 1)
                     for i, (row, column) in enumerate(formulas[:SHOWN])]

@@ -21,7 +21,7 @@ from lakemedelsmodell.data.periods import Period, add_months
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError, Problem, UserError
 from lakemedelsmodell.facts import N_CELLS
-from lakemedelsmodell.folders import MANIFEST, alone, file_hashes, neutral, seal, to_json, versions
+from lakemedelsmodell.folders import MANIFEST, alone, behind, file_hashes, neutral, seal, to_json, versions
 from lakemedelsmodell.measures.disclosure import hidden, merged
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.payment.changes import OTHER_REASONS, REASONS, Changes, changes_between
@@ -383,6 +383,7 @@ def written_once(out: Path) -> Iterator[Path]:
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file. Choose a folder with --out.")
+    out = behind(out)
     stage = out.with_name(f".{out.name}.part")
     with alone(out):
         shutil.rmtree(stage, ignore_errors=True)
