@@ -25,18 +25,15 @@ def render_report(folder: str | Path, lang: str, manipulation: Path | None = Non
 
 
 def _rendered(contents: Contents, lang: str) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from lakemedelsmodell.report import assembly
+    from lakemedelsmodell.report.blocks import templates
     from lakemedelsmodell.report.decision import answer
     from lakemedelsmodell.report.page import Page
 
     if lang not in LANGUAGES:
         raise UserError(f"There is no report in {lang!r}. Languages: {', '.join(LANGUAGES)}.")
     page = Page(contents, lang)
-    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    html = environment.get_template("report.html").render(
+    html = templates().get_template("report.html").render(
         lang=lang, head=assembly.head(page), answer=answer(page), sections=assembly.sections(page))
     present = set(re.findall(r'\bid="([^"]+)"', html))
     # The words of a link to a section that this run does not have stand alone.

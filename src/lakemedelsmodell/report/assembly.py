@@ -25,7 +25,7 @@ SECTIONS: tuple[Callable[[Page], Section | None], ...] = (
 
 
 def head(page: Page) -> dict[str, Any]:
-    """Title, banner, warnings and the words of the page itpage."""
+    """Title, banner, warnings and the words of the page itself."""
     t, kind, period = page.text, page.contents.kind, page.period(page.results.part("period"))
     plain = period == DASH or kind == "cohort"
     title = page.results.at("run", "scenario_title", page.lang) if kind == "simulation" else None

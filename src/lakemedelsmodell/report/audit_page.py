@@ -17,7 +17,7 @@ from lakemedelsmodell.manipulation.detection import ENOUGH_CENTRES
 from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.palette import INK, OTHER_COLOUR, TODAY_COLOUR
 from lakemedelsmodell.report import drawing
-from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table, columns
+from lakemedelsmodell.report.blocks import Column, Figure, Row, Section, Table, columns, templates
 from lakemedelsmodell.report.numbers import DASH, Numbers
 from lakemedelsmodell.report.phrases import capital
 from lakemedelsmodell.report.texts import LANGUAGES, texts_of
@@ -43,12 +43,8 @@ def write_audit(audit: Audit, folder: Path, langs: Sequence[str] = LANGUAGES) ->
 
 def render_audit(audit: Audit, lang: str) -> str:
     """The audit as a self-contained HTML page in ``sv`` or ``en``; the same audit gives the same bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     page = _Page(audit, lang)
-    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("report.html").render(
+    return templates().get_template("report.html").render(
         lang=lang, head=page.head(), answer=page.answer(),
         sections=[page.list(), page.look(), page.picture(), page.hide(), page.data()])
 

@@ -16,6 +16,8 @@ from lakemedelsmodell.measures.groups import FEWEST_PERSONS
 from lakemedelsmodell.report.numbers import known
 
 TODAY, PUBLISHED, PROPOSAL, DEFENDED = "age_sex", "age_sex_published", "chronic", "chronic_defended"
+BOTH = (("today", TODAY), ("proposal", PROPOSAL))
+"""What texts and figures call the two models that are compared."""
 MODEL_ORDER = (PUBLISHED, TODAY, PROPOSAL, DEFENDED, "flat")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from lakemedelsmodell.report.blocks import Section
-from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Gaps
+from lakemedelsmodell.report.contents import BOTH, PROPOSAL, Gaps
 from lakemedelsmodell.report.decision import clause_card
 from lakemedelsmodell.report.interactive import has_page
 from lakemedelsmodell.report.numbers import known
@@ -44,12 +44,11 @@ def _follow(page: Page) -> list[Markup]:
         ends = page.range(n.number(of.at(low), 2), n.number(of.at(high), 2))
         return t.plain("goals.interval", value=n.number(of.at(value), 2), interval=ends)
 
-    both = {"today": TODAY, "proposal": PROPOSAL}
-    slopes = {key: page.results.part("price_style", "on_net", m) for key, m in both.items()}
+    slopes = {key: page.results.part("price_style", "on_net", m) for key, m in BOTH}
     if all(known(of.at(k)) for of in slopes.values() for k in ("slope", "ci_low", "ci_high")):
         said.append(t("goals.follow_price", **{k: with_interval(of, "slope", "ci_low", "ci_high")
                                                for k, of in slopes.items()}))
-    through = {key: page.results.part("models", m) for key, m in both.items()}
+    through = {key: page.results.part("models", m) for key, m in BOTH}
     keys = ("pass_through", "pass_through_low", "pass_through_high")
     if all(known(of.at(k)) for of in through.values() for k in keys):
         said.append(t("goals.follow_through", **{k: with_interval(of, *keys) for k, of in through.items()}))

@@ -27,6 +27,7 @@ from lakemedelsmodell.conditions import THEMES, condition_set
 from lakemedelsmodell.data.periods import add_months
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.facts import BAND_FROM, SEXES
+from lakemedelsmodell.report.blocks import templates
 from lakemedelsmodell.report.contents import PROPOSAL, PUBLISHED, TODAY, Contents, read_run
 from lakemedelsmodell.report.numbers import known
 from lakemedelsmodell.report.phrases import Phrases
@@ -58,18 +59,15 @@ def render_page(folder: str | Path, lang: str, langs: Sequence[str] = LANGUAGES)
     Reads results.json, centres.csv, amounts.csv and, where there is one, contributions.csv. The same folder gives the
     same bytes. Raises UserError for an unknown language, a folder that is no run, or a run on a reduced table.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     if lang not in LANGUAGES:
         raise UserError(f"There is no page in {lang!r}. Languages: {', '.join(LANGUAGES)}.")
     contents = read_run(folder)
     if not has_page(contents):
         raise UserError(f"{folder} compares no centres with the proposal, so there is no page to find one's own on.")
-    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = templates()
     style, script = (Markup("\n".join(environment.get_template(name).render() for name in names))
                      for names in (("style.css", "interactive.css"), ("interactive.js",)))
-    page, words = Page(contents, lang, _contributions(Path(folder))), page_texts(lang)
+    page, words = PageData(contents, lang, _contributions(Path(folder))), page_texts(lang)
     return environment.get_template("interactive.html").render(
         lang=lang, langs=[(other, page_texts(other)["page"]) for other in langs if other != lang],
         t=words, head=page.head(), themes=page.conditions_by_theme(), months=page.months(), chosen=PROPOSAL,
@@ -129,7 +127,7 @@ def _put(tree: dict[str, dict[str, list[Any]]], row: dict[str, str], at: int, va
     values[at] = value
 
 
-class Page:
+class PageData:
     """One run's persons, amounts and centres as the page's script reads them."""
 
     def __init__(self, contents: Contents, lang: str, contributions: Iterable[dict[str, str]]):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lakemedelsmodell.report import figures
 from lakemedelsmodell.report.blocks import Figure, Row, Section, Table
-from lakemedelsmodell.report.contents import PROPOSAL, TODAY, Gaps
+from lakemedelsmodell.report.contents import BOTH, PROPOSAL, TODAY, Gaps
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import known
 from lakemedelsmodell.report.phrases import capital, small
@@ -18,7 +18,6 @@ from lakemedelsmodell.report.phrases import capital, small
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
 
-BOTH = (("today", TODAY), ("proposal", PROPOSAL))
 PERSONS = ("drugs:5+", "dose_dispensed:yes", *(f"conditions:{k}" for k in ("0", "1", "2", "3", "4+")),
            "prior_cost:none", *(f"prior_cost:{k:02d}" for k in range(1, 11)), "prior_cost:unknown",
            "history:short", "moved:yes", "movers", "part_of_period")

@@ -20,6 +20,7 @@ from lakemedelsmodell.conditions import ConditionSet, condition_set
 from lakemedelsmodell.errors import UserError
 from lakemedelsmodell.evaluation import EXAMPLES
 from lakemedelsmodell.facts import BAND_FROM, SEXES
+from lakemedelsmodell.report.blocks import templates
 from lakemedelsmodell.report.numbers import Numbers
 from lakemedelsmodell.report.texts import texts_of
 
@@ -226,11 +227,7 @@ def publish(amounts: Path, model: str, folder: Path, langs: tuple[str, ...]) -> 
 
 def as_html(told: Publication) -> str:
     """A self-contained page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("lakemedelsmodell.report"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("publication.html").render(p=told, t=told.text, kronor=told.kronor)
+    return templates().get_template("publication.html").render(p=told, t=told.text, kronor=told.kronor)
 
 
 # PDF ----------------------------------------------------------------------------------------------

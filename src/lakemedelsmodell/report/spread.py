@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lakemedelsmodell.report import figures
 from lakemedelsmodell.report.blocks import Figure, Row, Section, Table
-from lakemedelsmodell.report.contents import PROPOSAL, TODAY, CentreNet, Gaps
+from lakemedelsmodell.report.contents import BOTH, PROPOSAL, TODAY, CentreNet, Gaps
 from lakemedelsmodell.report.drawing import Words
 from lakemedelsmodell.report.numbers import DASH, known
 from lakemedelsmodell.report.phrases import DECIDED, capital, verdict
@@ -17,7 +17,6 @@ from lakemedelsmodell.report.phrases import DECIDED, capital, verdict
 if TYPE_CHECKING:
     from lakemedelsmodell.report.page import Page
 
-BOTH = (("today", TODAY), ("proposal", PROPOSAL))
 PARTS = ("noise", "lists", "true")
 
 
