@@ -87,7 +87,7 @@ def age_sex_table(year: int) -> pd.DataFrame:
     """
     if year not in published_years():
         known = ", ".join(map(str, published_years()))
-        raise UserError(f"there is no published table for {year}. Choose one of {known}.")
+        raise UserError(f"There is no published table for {year}. Choose one of {known}.")
     frame = read("age_sex_table").query("year == @year").sort_values(["age_from", "sex"], ignore_index=True)
     frame["age_to"] = frame["age_to"].astype("Int64")
     frame["age_band"] = np.array(BAND_LABELS)[frame["age_from"] // 5]
