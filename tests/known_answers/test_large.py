@@ -12,7 +12,6 @@ from half_years import half_year
 from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data import checks
 from lakemedelsmodell.data.cohort import PackedFlags
-from lakemedelsmodell.data.engines import put_aside
 from lakemedelsmodell.data.flags import build_cohort
 from lakemedelsmodell.data.tables import default_period
 from lakemedelsmodell.data.threads import AT_ONCE, in_turn, of_each
@@ -96,7 +95,7 @@ def test_what_a_half_year_lets_go_is_found_anew():
     pd.testing.assert_frame_equal(build_cohort(data, period, conditions, traits=True).to_frame(), before.to_frame())
 
 
-def test_what_duckdb_puts_aside_is_there_when_it_is_asked():
+def test_what_duckdb_puts_aside_is_let_go_and_there_when_it_is_asked():
     data = half_year([("1", "2025-03-01", "A10BA02", 1, 30.0, 40.0)])
     backend = data.dispensings.get_backend()
     backend.raw_sql("CREATE TABLE large AS SELECT hash(range) AS code FROM range(40_000_000)")
@@ -106,7 +105,7 @@ def test_what_duckdb_puts_aside_is_there_when_it_is_asked():
 
     in_memory, contents = "SELECT sum(memory_usage_bytes) FROM duckdb_memory()", "SELECT bit_xor(code) FROM large"
     before, found = told(in_memory), told(contents)
-    put_aside(data.dispensings)
+    data.let_go()
     assert before > 250 * 2**20 > told(in_memory)
     assert told(contents) == found
 
