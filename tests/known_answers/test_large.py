@@ -2,6 +2,7 @@
 
 import weakref
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data import checks
 from lakemedelsmodell.data.cohort import PackedFlags
 from lakemedelsmodell.data.flags import build_cohort
+from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.data.tables import default_period
 from lakemedelsmodell.data.threads import AT_ONCE, in_turn, of_each
 from lakemedelsmodell.evaluation import Settings, analysis, evaluate
@@ -122,6 +124,8 @@ def test_the_fit_period_s_persons_are_let_go_before_the_centres_are_measured(mon
         alive.append([ref().period.start.month for ref in built if ref() is not None])
         return compare(payers, cohort, *arguments, **keywords)
 
+    january = Period(date(2026, 1, 1), date(2026, 2, 1))  # nobody is dispensed anything in February
+    monkeypatch.setattr(analysis, "period_beside", lambda period: january)
     monkeypatch.setattr(analysis, "build_cohort", build)
     monkeypatch.setattr(analysis, "compare", compare)
     evaluate(small_region(), Settings(resamples=100))
