@@ -11,7 +11,21 @@ import pytest
 from lakemedelsmodell.conditions import condition_set
 from lakemedelsmodell.data.tables import HalfYear
 from lakemedelsmodell.errors import DataError
-from lakemedelsmodell.manipulation.audit import LOOK_AT, TESTS, audit, audit_of, pricing, read_practice, windows
+from lakemedelsmodell.manipulation.audit import (
+    LOOK_AT,
+    TESTS,
+    Practice,
+    Users,
+    audit,
+    audit_of,
+    count_bunching,
+    count_change,
+    count_level,
+    count_stopping,
+    pricing,
+    read_practice,
+    windows,
+)
 from lakemedelsmodell.manipulation.planting import StarterPacks, TopUps, first_half, power_curve
 from lakemedelsmodell.report.audit_page import render_audit, write_audit
 from lakemedelsmodell.simulation import simulate
@@ -53,6 +67,35 @@ def test_windows_are_the_last_year_and_the_one_before():
     assert (str(short.before), str(short.after)) == ("2025-05..2025-11", "2025-12..2026-06")
     with pytest.raises(DataError, match="11 months are too few"):
         windows(MONTHS[:11])
+
+
+def users_by_hand(months=MONTHS) -> Users:
+    """Two centres of three persons alike, the last of whom came later; four have bought: a stays, b begins and stops
+    at once just above the threshold, c has stopped, d begins after the turn of the year."""
+    a, b, c, d = 0, 1, 3, 4
+    nat = "NaT"
+    return Users.of(Practice(
+        windows=windows(months), centres=pd.DataFrame({"centre_id": ["x", "y"]}), groups=("g",),
+        thresholds=np.array([180.0]), pack_ddd=np.array([10.0]), centre=np.array([0, 0, 0, 1, 1, 1]),
+        cell=np.zeros(6, dtype=np.int64), known_before=np.array([True] * 5 + [False]),
+        person=np.array([a, b, c, d]), group=np.zeros(4, dtype=np.int64),
+        before=np.array([True, False, True, False]), after=np.array([True, True, False, True]),
+        ddd_before=np.array([185.0, 0, 190, 0]), ddd_after=np.array([170.0, 180, 0, 400]),
+        first=np.array(["2025-07-05", "2025-08-01", nat, "2026-02-01"], dtype="datetime64[D]"),
+        last=np.array(["2026-05-05", "2025-08-31", nat, "2026-02-01"], dtype="datetime64[D]")), 0)
+
+
+def test_what_each_test_counts_by_hand():
+    users = users_by_hand()
+    level, expected, _, out_of = count_level(users)
+    assert (level.tolist(), expected.tolist(), out_of.tolist()) == ([2, 1], [1.5, 1.5], [3, 3])
+    new, _, _, at_risk = count_change(users)
+    assert (new.tolist(), at_risk.tolist()) == ([1, 1], [2, 1])  # b and d, of those known who had bought nothing
+    stopped, expected, _, started = count_stopping(users)
+    assert (stopped.tolist(), expected.tolist(), started.tolist()) == ([1, 0], [1, 0], [1, 0])  # b, the only early one
+    near, expected, _, bought = count_bunching(users)
+    assert (near.tolist(), expected.tolist(), bought.tolist()) == ([1, 0], [1, 0.5], [2, 1])  # half before
+    assert [counts.tolist() for counts in count_bunching(users_by_hand(MONTHS[-14:]))] == [[0, 0]] * 4
 
 
 def test_an_untouched_world_names_nobody(untouched):

@@ -192,47 +192,110 @@ def read_practice(half_year: HalfYear, conditions: ConditionSet, *,
         first=placed(1, "first", np.datetime64("NaT")), last=placed(1, "last", np.datetime64("NaT")))
 
 
+Counts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Persons observed and expected at each centre, the variance by chance and out of how many, (K,) each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Users:
+    """Who of a :class:`Practice` was dispensed the drugs of one group, number ``group``.
+
+    Attributes
+    ----------
+    person : int64, shape (u,)
+        Persons with dispensings in either window.
+    before, after : bool, shape (u,)
+        In which.
+    ddd_before, ddd_after : float64, shape (u,)
+    first, last : datetime64[D], shape (u,)
+        In the window after; NaT without.
+    """
+
+    practice: Practice
+    group: int
+    person: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    ddd_before: np.ndarray
+    ddd_after: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+    @classmethod
+    def of(cls, practice: Practice, group: int) -> Users:
+        mine = practice.group == group
+        return cls(practice, group, *(getattr(practice, name)[mine] for name in (
+            "person", "before", "after", "ddd_before", "ddd_after", "first", "last")))
+
+    def among_all(self, users: np.ndarray) -> np.ndarray:
+        """A mask of users, (u,), as one of all persons, (n,)."""
+        found = np.zeros(len(self.practice.centre), dtype=bool)
+        found[self.person[users]] = True
+        return found
+
+    def standardised(self, users: np.ndarray, among: np.ndarray | slice = slice(None)) -> Counts:
+        """Users, a mask of all persons, against what the region's age and sex lead to expect, ``among`` some of all."""
+        p = self.practice
+        return standardised(p.centre[among], p.cell[among], users[among], len(p.centres), N_CELLS)
+
+    def by_centre(self, users: np.ndarray) -> np.ndarray:
+        """How many of a mask of users, (u,), each centre has, float64, shape (K,)."""
+        p = self.practice
+        return np.bincount(p.centre[self.person[users]], minlength=len(p.centres)).astype(float)
+
+
+def count_level(of: Users) -> Counts:
+    """Users in the window after, whoever they were before."""
+    return of.standardised(of.among_all(of.after))
+
+
+def count_change(of: Users) -> Counts:
+    """New users among those without the group before, expected at the level their centre had then."""
+    known, had_before = of.practice.known_before, of.among_all(of.before)
+    before, expected_before, _, _ = of.standardised(had_before, known)
+    new, expected, chance, n = of.standardised(of.among_all(of.after), known & ~had_before)
+    adjusted = same_level(expected, before, expected_before)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return new, adjusted, np.where(expected > 0, chance / expected, 0) * adjusted, n
+
+
+def count_stopping(of: Users) -> Counts:
+    """Of the new users of the first half, those whose dispensings all lie within :data:`GRACE_DAYS` of the first."""
+    half = np.datetime64(of.practice.windows.listed_on)
+    early = of.after & ~of.before & of.practice.known_before[of.person] & (of.first < half)
+    gone = early & (of.last <= of.first + np.timedelta64(GRACE_DAYS, "D"))
+    started, stopped = of.by_centre(early), of.by_centre(gone)
+    return stopped, *proportion(started, stopped.sum() / max(started.sum(), 1)), started
+
+
+def count_bunching(of: Users) -> Counts:
+    """Users whose DDD of a year lie less than a pack above the threshold, against the share of the year before; nobody
+    where there are no whole years or no threshold."""
+    p = of.practice
+    threshold, pack = p.thresholds[of.group], p.pack_ddd[of.group]
+    if p.windows.after.n_months != WINDOW_MONTHS or not (threshold > 0 and pack > 0):
+        nobody = np.zeros(len(p.centres))
+        return nobody, nobody, nobody, nobody
+    was, now = (user & (ddd >= threshold) & (ddd < threshold + pack)
+                for user, ddd in ((of.before, of.ddd_before), (of.after, of.ddd_after)))
+    users = of.by_centre(of.after)
+    return of.by_centre(now), *proportion(users, was.sum() / max(of.before.sum(), 1)), users
+
+
+COUNTED: Mapping[str, Callable[[Users], Counts]] = {
+    "level": count_level, "change": count_change, "stopping": count_stopping, "bunching": count_bunching}
+
+
 def funnels_of(practice: Practice) -> dict[str, Funnel]:
     """The four funnels by name: ``level``, ``change``, ``stopping`` and, with whole years and thresholds, ``bunching``.
     """
-    p, K, C = practice, len(practice.centres), len(practice.groups)
-    half = np.datetime64(p.windows.listed_on)
-    found: dict[str, list[Any]] = {name: [] for name in ("level", *TESTS)}
-    for c in range(C):
-        mine = p.group == c
-        who, before, after = p.person[mine], p.before[mine], p.after[mine]
-        first, last = p.first[mine], p.last[mine]
-        had_before, has = np.zeros((2, len(p.centre)), dtype=bool)
-        had_before[who[before]] = True
-        has[who[after]] = True
-
-        found["level"].append(standardised(p.centre, p.cell, has, K, N_CELLS))
-        known = p.known_before
-        o, e, _, _ = standardised(p.centre[known], p.cell[known], had_before[known], K, N_CELLS)
-        at_risk = known & ~had_before
-        new, expected, chance, n = standardised(p.centre[at_risk], p.cell[at_risk], has[at_risk], K, N_CELLS)
-        adjusted = same_level(expected, o, e)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found["change"].append((new, adjusted, np.where(expected > 0, chance / expected, 0) * adjusted, n))
-
-        early = after & ~before & known[who] & (first < half)
-        gone = early & (last <= first + np.timedelta64(GRACE_DAYS, "D"))
-        started = np.bincount(p.centre[who[early]], minlength=K).astype(float)
-        stopped = np.bincount(p.centre[who[gone]], minlength=K).astype(float)
-        share = stopped.sum() / max(started.sum(), 1)
-        found["stopping"].append((stopped, *proportion(started, share), started))
-
-        if p.windows.after.n_months == WINDOW_MONTHS and p.thresholds[c] > 0 and p.pack_ddd[c] > 0:
-            from_, to = p.thresholds[c], p.thresholds[c] + p.pack_ddd[c]
-            users = np.bincount(p.centre[who[after]], minlength=K).astype(float)
-            near = [user & (ddd >= from_) & (ddd < to)
-                    for user, ddd in ((before, p.ddd_before[mine]), (after, p.ddd_after[mine]))]
-            there = np.bincount(p.centre[who[near[1]]], minlength=K).astype(float)
-            found["bunching"].append((there, *proportion(users, near[0].sum() / max(before.sum(), 1)), users))
-        else:
-            found["bunching"].append((np.zeros(K),) * 4)
-    funnels = {name: funnel(name, p.groups, *(np.stack(part, axis=1) for part in zip(*columns, strict=True)))
-               for name, columns in found.items()}
+    found: dict[str, list[Counts]] = {name: [] for name in COUNTED}
+    for group in range(len(practice.groups)):
+        users = Users.of(practice, group)
+        for name, count in COUNTED.items():
+            found[name].append(count(users))
+    funnels = {name: funnel(name, practice.groups, *(np.stack(part, axis=1) for part in zip(*counts, strict=True)))
+               for name, counts in found.items()}
     # Bunching is held against the year before, when all centres may have been innocent.
     return {name: f if name == "bunching" else usual(f) for name, f in funnels.items()}
 
