@@ -175,6 +175,13 @@ def test_a_stretch_without_a_day_hides_no_other():
     assert listed.at(np.array([0, 0, 1]), np.array([4, 9, 6])).tolist() == [-1, -1, -1]
 
 
+def test_stretches_of_some_persons_are_numbered_from_the_first_of_them():
+    listed = Stretches.of(*(np.array(of) for of in ([0, 2, 2, 3], [5, 6, 7, 8], [0] * 4, [1, 1, 4, 1], [9, 3, 9, 9])))
+    some = listed.persons(2, 2)
+    assert some.person.tolist() == [0, 0, 1]
+    assert some.centre[some.at(np.array([0, 0, 1]), np.array([2, 4, 8]))].tolist() == [6, 7, 8]
+
+
 def test_users_of_a_code_are_persons_of_all_blocks_also_strangers_once_flags_are_read(in_small_pieces):
     who = {"A10BA02": "11256", "C09AA01": ["5", "77"], "L01BA01": "6"}
     year = half_year([(p, f"2025-0{i}-05", atc, 1, 30.0, 10.0) for atc, some in who.items()
