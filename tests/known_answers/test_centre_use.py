@@ -50,6 +50,17 @@ def test_by_hand(region):
         ("A", "C10AA05"): (300, 90.0), ("B", "B01AF02"): (180, 1900.0)}
 
 
+def test_base_drugs_with_a_code_alone_and_by_days_from_the_day_of_the_move():
+    days = ["2026-02-11", "2026-02-12"]  # of one of them the number is odd
+    year = half_year(
+        [(str(i), on, atc, 1, 30.0, cost) for i, on in enumerate(days)
+         for atc, cost in (("A10BA02", 1.0), ("B01AF02", 10.0), (None, 100.0))],
+        persons=[(str(i), "K", "1950-05", None) for i in range(2)], in_base=[True, False, True] * 2,
+        listings=[of for i, on in enumerate(days) for of in ((str(i), "A", "2020-01-01", on), (str(i), "B", on, None))])
+    assert told(centre_use(year, H1)) == {("A", "A10BA02"): (60, 2.0)}
+    assert told(centre_use(year, H1, months="days")) == {("B", "A10BA02"): (60, 2.0)}
+
+
 @pytest.mark.parametrize("months", ["snapshot", "days"])
 @pytest.mark.parametrize("borne_by", ["listing", "prescriber"])
 def test_it_sums_to_the_cost_the_centres_bear(region, months: str, borne_by: str):

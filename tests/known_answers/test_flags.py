@@ -93,6 +93,7 @@ def test_thresholds_hold_only_under_the_listed_rule():
 
 def test_two_dates_are_two_dates_whatever_the_code():
     assert flagged([("2025-03-01", "A10BA02", 1), ("2025-03-02", "A10BB01", 1)], [TWICE]) == {"diabetes"}
+    assert flagged([("2025-03-02", "A10BA02", 1), ("2025-03-03", "A10BB01", 1)], [TWICE]) == {"diabetes"}
     assert flagged([("2025-03-01", "A10BA02", 1), ("2025-03-01", "A10BB01", 1)], [TWICE]) == set()
     assert flagged([("2025-03-01", "A10BA02", 1), ("2025-03-01", "A10BA02", 1)], [TWICE]) == set()
 

@@ -58,6 +58,13 @@ def test_a_thousandth_of_a_package_is_a_drug():
     assert traits([*many, bought(atc=CODES[4], packages=0.001)])[0][0] == {"drugs:5+"}
 
 
+def test_drugs_are_each_persons_own_and_have_a_code():
+    both = [bought(p, atc=code) for p, n in (("1", 4), ("2", 5)) for code in CODES[:n]]
+    found = traits([*both, bought(atc=None)], persons=[person("1"), person("2")],
+                   listings=[(p, "A", "2020-01-01", None) for p in "12"])
+    assert [groups for groups, _ in found] == [set(), {"drugs:5+"}]
+
+
 def test_drugs_outside_the_look_back_do_not_count():
     many = [bought(atc=code) for code in CODES[:4]]
     assert traits([*many, bought(atc=CODES[4], on="2025-01-01")])[0][0] == {"drugs:5+"}
@@ -82,6 +89,13 @@ def test_dose_dispensing_once_in_the_look_back_is_enough():
 ])
 def test_moves_and_history_are_those_of_the_year_before(listings, groups):
     assert traits(listings=listings)[0][0] == groups
+
+
+def test_who_moved_is_told_apart_from_neighbours():
+    listings = [("1", "A", "2020-01-01", None), ("2", "B", "2020-01-01", None), ("3", "B", "2020-01-01", "2025-07-01"),
+                ("3", "A", "2025-07-01", None), ("4", "B", "2020-01-01", None)]
+    found = traits(persons=[person(n) for n in "1234"], listings=listings)
+    assert [groups for groups, _ in found] == [set(), set(), {"moved:yes"}, set()]
 
 
 def test_a_child_born_in_the_year_before_has_a_short_history():

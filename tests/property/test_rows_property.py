@@ -191,6 +191,17 @@ def test_users_of_a_code_are_persons_of_all_blocks_also_strangers_once_flags_are
     assert dict(code_summary(year, WINDOW)[["atc", "persons"]].to_numpy()) == {"A10BA02": 4, "C09AA01": 2, "L01BA01": 1}
 
 
+def test_months_and_costs_of_all_blocks_are_each_persons_own(in_small_pieces):
+    people = [str(i) for i in range(1, 7)]
+    year = half_year([(p, "2026-03-05", "A10BA02", 1, 30.0, float(p)) for p in people],
+                     persons=[(p, "K", "1960-05", None) for p in people],
+                     listings=[(p, "AB"[int(p) % 2], "2020-01-01", None) for p in people])
+    assert len(year.rows.blocks) == 2
+    cohort = build_cohort(year, H1, CONDITIONS)
+    assert list(zip(cohort.person, cohort.centre, cohort.cost, strict=True)) == [
+        (i, (i + 1) % 2, i + 1.0) for i in range(6)]
+
+
 def test_amounts_too_large_for_rows_are_left_to_the_expressions():
     rows = [("1", "2025-03-01", "A10BA02", 1, 30.0, 10.0), ("1", "2026-03-01", "A10BA02", 1, 30.0, 21_000_000.0)]
     assert half_year(rows).rows
