@@ -414,63 +414,79 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
     rows = frame[frame["model"] == model]
     if rows.empty:
         raise unknown_name(f"model in {path.name} called", model, frame["model"].unique())
-
-    cells = np.full((len(BAND_FROM), len(SEXES)), np.nan)
-    add_ons: dict[str, float] = {}
-    once: dict[str, float] = {}
-    problems = []
+    found = _Found(path.name)
     for index, row in rows.iterrows():
-        def bad(column: str, why: str, remedy: str, number: int = int(str(index)) + 1, row: pd.Series = row) -> Problem:
-            return Problem(path.name, why, remedy, row=number, column=column, value=row[column])
-
-        try:
-            text = row["sek_per_month"].replace("\u00a0", "").replace(" ", "")
-            sek = float(text.replace(",", ".") if semicolon else text) if text else math.nan
-            if math.isinf(sek):
-                raise ValueError
-        except ValueError:
-            problems.append(bad("sek_per_month", "not an amount", "Write kronor per listed month as a number."))
-            continue
-        if row["kind"] in ADD_ON_KINDS:
-            if row["name"] in add_ons:
-                problems.append(bad("name", "the condition has two amounts", "Keep one row per model and condition."))
-            if row["kind"] == "count" and row["name"] not in COUNTS:
-                problems.append(bad("name", "unknown number of conditions", f"Write {', '.join(COUNTS)}."))
-            add_ons[row["name"]] = sek
-        elif row["kind"] in ("cni", "history", "pool"):
-            if row["kind"] in once or not math.isfinite(sek) or (row["kind"] == "pool" and sek <= 0):
-                problems.append(bad("sek_per_month", f"not the one amount of kind {row['kind']}",
-                                    "Give it once per model, as a number; a pool's is above 0."))
-            once[row["kind"]] = sek
-        elif row["kind"] != "age_sex":
-            problems.append(bad("kind", "unknown kind of amount",
-                                f"Write age_sex, {', '.join(ADD_ON_KINDS)}, cni, history or pool."))
-        elif row["sex"] not in SEXES:
-            problems.append(bad("sex", "unknown sex", "Write K or M."))
-        elif not row["age_from"].isdigit() or int(row["age_from"]) not in BAND_FROM:
-            problems.append(bad("age_from", "not the first age of a band", "Bands begin at 0, 5, … 100."))
-        else:
-            at = BAND_FROM.index(int(row["age_from"])), SEXES.index(row["sex"])
-            if not math.isnan(cells[at]):
-                problems.append(bad("age_from", "the cell has two amounts", "Keep one row per model, band and sex."))
-            cells[at] = sek
+        found.read(int(str(index)) + 1, row, "," if semicolon else ".")
     kinds = rows["kind"][rows["kind"].isin(ADD_ON_KINDS)].unique()
     if len(kinds) > 1:
-        problems.append(Problem(path.name, f"{model} has add-ons of the kinds {' and '.join(kinds)}",
-                                "Keep one kind of add-on per model."))
-    if problems:
-        raise DataError(problems)
+        found.problems.append(Problem(path.name, f"{model} has add-ons of the kinds {' and '.join(kinds)}",
+                                      "Keep one kind of add-on per model."))
+    if found.problems:
+        raise DataError(found.problems)
+    add_ons, once, first = found.add_ons, found.once, rows.iloc[0]
     if "count" in kinds:
         add_ons = {number: add_ons.get(number, math.nan) for number in COUNTS}
-    first = rows.iloc[0]
     return AmountTable(
-        model, cells, tuple(add_ons), np.array(list(add_ons.values()), dtype=float),
+        model, found.cells, tuple(add_ons), np.array(list(add_ons.values()), dtype=float),
         kind=kinds[0] if len(kinds) else "condition", per_cni=once.get("cni"),
         per_newcomer=once.get("history"),
         pool_threshold=round(once["pool"] * POOL_MONTHS, 2) if "pool" in once else None,
         rule=(first["rule"] or "dispensed") if add_ons else None, condition_set=first["condition_set"] or None,
         valid_from=_as_date(first["valid_from"]), source=path.name,
     )
+
+
+class _Found:
+    """One model's amounts in a file as they are read, SEK per listed month, and what is wrong with its rows."""
+
+    def __init__(self, file: str):
+        self.file = file
+        self.cells = np.full((len(BAND_FROM), len(SEXES)), np.nan)
+        self.add_ons: dict[str, float] = {}
+        self.once: dict[str, float] = {}
+        self.problems: list[Problem] = []
+
+    def read(self, number: int, row: pd.Series, decimal: str) -> None:
+        """Take in row ``number`` of the file."""
+        def wrong(column: str, why: str, remedy: str) -> None:
+            self.problems.append(Problem(self.file, why, remedy, row=number, column=column, value=row[column]))
+
+        try:
+            sek = _sek(row["sek_per_month"], decimal)
+        except ValueError:
+            return wrong("sek_per_month", "not an amount", "Write kronor per listed month as a number.")
+        if row["kind"] in ADD_ON_KINDS:
+            if row["name"] in self.add_ons:
+                wrong("name", "the condition has two amounts", "Keep one row per model and condition.")
+            if row["kind"] == "count" and row["name"] not in COUNTS:
+                wrong("name", "unknown number of conditions", f"Write {', '.join(COUNTS)}.")
+            self.add_ons[row["name"]] = sek
+        elif row["kind"] in ("cni", "history", "pool"):
+            if row["kind"] in self.once or not math.isfinite(sek) or (row["kind"] == "pool" and sek <= 0):
+                wrong("sek_per_month", f"not the one amount of kind {row['kind']}",
+                      "Give it once per model, as a number; a pool's is above 0.")
+            self.once[row["kind"]] = sek
+        elif row["kind"] != "age_sex":
+            wrong("kind", "unknown kind of amount", f"Write age_sex, {', '.join(ADD_ON_KINDS)}, cni, history or pool.")
+        elif row["sex"] not in SEXES:
+            wrong("sex", "unknown sex", "Write K or M.")
+        elif not row["age_from"].isdigit() or int(row["age_from"]) not in BAND_FROM:
+            wrong("age_from", "not the first age of a band", "Bands begin at 0, 5, … 100.")
+        else:
+            at = BAND_FROM.index(int(row["age_from"])), SEXES.index(row["sex"])
+            if not math.isnan(self.cells[at]):
+                wrong("age_from", "the cell has two amounts", "Keep one row per model, band and sex.")
+            self.cells[at] = sek
+        return None
+
+
+def _sek(text: str, decimal: str) -> float:
+    """An amount as a file has it; nan where there is none. ValueError for what is no number."""
+    text = text.replace("\u00a0", "").replace(" ", "").replace(decimal, ".")
+    sek = float(text) if text else math.nan
+    if math.isinf(sek):
+        raise ValueError
+    return sek
 
 
 # Life of a table ---------------------------------------------------------------------------------
