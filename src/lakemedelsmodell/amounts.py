@@ -324,7 +324,8 @@ class AmountTable:
         for s, (sex, style) in enumerate(zip(("Women", "Men"), ("-", "--"), strict=True)):
             amounts = np.append(self.cells[:, s], self.cells[-1, s])
             ax.plot([*BAND_FROM, BAND_FROM[-1] + 5], amounts, style, drawstyle="steps-post", label=sex)
-        ax.axhline(0, color="0.4", lw=0.8).sticky_edges.y.append(0)  # no margin below 0 unless an amount lies there
+        zero = ax.axhline(0, color="0.4", lw=0.8, label="_nolegend_")
+        zero.sticky_edges.y.append(0)  # no margin below 0 unless an amount lies there
         ax.set(xlabel="Age", ylabel="SEK per listed month", title=self.model)
         ax.legend(frameon=False)
         return ax

@@ -138,6 +138,8 @@ def test_a_table_shows_itself(chronic):
     axes = chronic.plot()
     assert axes.get_ylabel() == "SEK per listed month"
     assert axes.get_ylim()[0] == 0
+    both = replace(chronic, cells=chronic.cells * 2).plot(ax=axes).legend(["women", "men", "women twice", "men twice"])
+    assert [handle.get_linestyle() for handle in both.legend_handles] == ["-", "--", "-", "--"]  # 0 has no name
     below = replace(chronic, cells=chronic.cells - 1000).plot()
     assert below.get_ylim()[0] < (chronic.cells - 1000).min()  # an amount below 0 is not cut off
     assert "<td>55.40 SEK</td>" in chronic.explain(60, "M")._repr_html_()
