@@ -9,6 +9,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -49,12 +50,14 @@ def to_json(value: Any) -> str:
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of something to be computed."""
+NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 def neutral(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with an apostrophe before every text that a spreadsheet would compute."""
+    """The frame with an apostrophe before every text that a spreadsheet would compute; a number is none."""
     def shown(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+        computed = isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value)
+        return f"'{value}" if computed else value
 
     texts = frame.select_dtypes(["object", "string"])
     return frame.assign(**{column: texts[column].map(shown) for column in texts})

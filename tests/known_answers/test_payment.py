@@ -14,6 +14,7 @@ from lakemedelsmodell.conditions import Condition, ConditionSet
 from lakemedelsmodell.data.flags import build_cohort
 from lakemedelsmodell.data.periods import Period
 from lakemedelsmodell.errors import UserError
+from lakemedelsmodell.folders import neutral
 from lakemedelsmodell.measures.disclosure import merged
 from lakemedelsmodell.payment import changes_between, pay
 from lakemedelsmodell.payment.folder import control_frame, payments_frame, sek, shown_lines
@@ -214,3 +215,8 @@ def test_neither_rows_nor_columns_give_away_what_is_merged(seed, rows, columns):
 
 def test_ore_are_written_as_kronor_exactly():
     assert [sek(v) for v in (0, 5, -5, 12345, 10**15 + 1)] == ["0.00", "0.05", "-0.05", "123.45", "10000000000000.01"]
+
+
+def test_a_sum_below_nothing_stays_a_number_and_a_formula_becomes_text():
+    written = neutral(pd.DataFrame({"text": ["-104.00", "-5", "12.50", "-1+2", "=1", "+46", "-", "−5"], "ore": range(8)}))
+    assert written["text"].tolist() == ["-104.00", "-5", "12.50", "'-1+2", "'=1", "'+46", "'-", "−5"]
