@@ -218,5 +218,6 @@ def test_ore_are_written_as_kronor_exactly():
 
 
 def test_a_sum_below_nothing_stays_a_number_and_a_formula_becomes_text():
-    written = neutral(pd.DataFrame({"text": ["-104.00", "-5", "12.50", "-1+2", "=1", "+46", "-", "−5"], "ore": range(8)}))
-    assert written["text"].tolist() == ["-104.00", "-5", "12.50", "'-1+2", "'=1", "'+46", "'-", "−5"]
+    texts = ["-104.00", "-5", "12.50", "-1+2", "=1", "+46", "-"]
+    written = neutral(pd.DataFrame({"text": texts, "ore": range(7)}))
+    assert written["text"].tolist() == ["-104.00", "-5", "12.50", "'-1+2", "'=1", "'+46", "'-"]
