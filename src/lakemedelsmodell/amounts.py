@@ -14,7 +14,7 @@ import numpy as np
 
 from lakemedelsmodell import facts
 from lakemedelsmodell.conditions import ConditionSet, condition_set
-from lakemedelsmodell.errors import DataError, Problem, UserError, unknown_name
+from lakemedelsmodell.errors import DataError, Problem, UserError, first_of_a_kind, unknown_name
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS, SEXES
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ ADD_ON_KINDS: tuple[AddOnKind, ...] = ("condition", "highest", "count")
 
 COUNTS = ("1", "2", "3", "4+")
 """Numbers of conditions that have an amount each where add-ons go by count."""
+
+RULES = ("dispensed", "listed")
+LARGEST = 1_000_000
+"""SEK a listed month, more than which no amount of a file is taken for true."""
 
 POOL_MONTHS = 6
 """A pool threshold is for half a year; it is scaled to the months of any other period."""
@@ -392,6 +396,12 @@ def _read_rows(path: Path) -> tuple[pd.DataFrame, bool]:
     if missing := [c for c in AMOUNT_COLUMNS if c not in frame and c not in optional]:
         raise DataError(Problem(path.name, f"column {', '.join(missing)} is missing",
                                 f"The columns are {', '.join(AMOUNT_COLUMNS)}."))
+    unseen = [Problem(path.name, "holds a line break or another sign that is not seen", "Write the name on one line.",
+                      row=int(str(at)) + 1, column=column, value=value)
+              for column in ("model", "name", "condition_set") if column in frame
+              for at, value in frame[column][~frame[column].map(str.isprintable)].items()]
+    if unseen:  # names go into scripts for databases
+        raise DataError(first_of_a_kind(unseen))
     return frame.reindex(columns=list(AMOUNT_COLUMNS), fill_value=""), semicolon
 
 
@@ -422,9 +432,10 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
     if len(kinds) > 1:
         found.problems.append(Problem(path.name, f"{model} has add-ons of the kinds {' and '.join(kinds)}",
                                       "Keep one kind of add-on per model."))
+    said = {column: found.said_once(rows[column]) for column in ("rule", "condition_set", "valid_from")}
     if found.problems:
-        raise DataError(found.problems)
-    add_ons, once, first = found.add_ons, found.once, rows.iloc[0]
+        raise DataError(first_of_a_kind(found.problems))
+    add_ons, once = found.add_ons, found.once
     if "count" in kinds:
         add_ons = {number: add_ons.get(number, math.nan) for number in COUNTS}
     return AmountTable(
@@ -432,8 +443,8 @@ def read_amounts(path: str | Path, model: str = "chronic") -> AmountTable:
         kind=kinds[0] if len(kinds) else "condition", per_cni=once.get("cni"),
         per_newcomer=once.get("history"),
         pool_threshold=round(once["pool"] * POOL_MONTHS, 2) if "pool" in once else None,
-        rule=(first["rule"] or "dispensed") if add_ons else None, condition_set=first["condition_set"] or None,
-        valid_from=_as_date(first["valid_from"]), source=path.name,
+        rule=(said["rule"] or "dispensed") if add_ons else None, condition_set=said["condition_set"] or None,
+        valid_from=_as_date(said["valid_from"]), source=path.name,
     )
 
 
@@ -456,6 +467,9 @@ class _Found:
             sek = _sek(row["sek_per_month"], decimal)
         except ValueError:
             return wrong("sek_per_month", "not an amount", "Write kronor per listed month as a number.")
+        if abs(sek) > LARGEST:
+            return wrong("sek_per_month", "cannot be what is paid for one listed month", "Correct it; at most "
+                         f"{LARGEST:,} SEK is taken for true.".replace(",", " "))
         if row["kind"] in ADD_ON_KINDS:
             if row["name"] in self.add_ons:
                 wrong("name", "the condition has two amounts", "Keep one row per model and condition.")
@@ -479,6 +493,25 @@ class _Found:
                 wrong("age_from", "the cell has two amounts", "Keep one row per model, band and sex.")
             self.cells[at] = sek
         return None
+
+
+    def said_once(self, column: pd.Series) -> str:
+        """What the rows say of the whole model; empty where none does."""
+        values = [value for value in column.unique() if value]
+        name = str(column.name)
+        if len(values) > 1:
+            self.problems.append(Problem(self.file, f"the rows of one model say {' and '.join(values[:2])}",
+                                         "Write the same in every row of a model.", column=name))
+        elif values and name == "rule" and values[0] not in RULES:
+            self.problems.append(Problem(self.file, "unknown rule", f"Write {' or '.join(RULES)}.", column=name,
+                                         value=values[0]))
+        elif values and name == "valid_from":
+            try:
+                _as_date(values[0])
+            except ValueError:
+                self.problems.append(Problem(self.file, "is no date", "Write YYYY-MM-DD.", column=name,
+                                             value=values[0]))
+        return values[0] if values else ""
 
 
 def _sek(text: str, decimal: str) -> float:

@@ -453,7 +453,7 @@ def _read_row(row: int, line: Mapping[Any, Any], found: _Found) -> None:
     if None in line or None in line.values():
         return found.wrong("more or fewer fields than the header", "Quote a field that holds the separator.", row)
     name = line["condition"]
-    if not name or name == "person_id" or re.search(r"[;,\"\n]", name):
+    if not name.isprintable() or not name or name == "person_id" or re.search(r"[;,\"]|^[-=+@]", name):
         return found.wrong("not a name for a condition", "Give it a name of its own without , ; and quotes.",
                            row, "condition", name)
     if (twin := found.spelt.setdefault(name.casefold(), name)) != name:

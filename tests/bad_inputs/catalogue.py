@@ -381,6 +381,7 @@ CASES = (
     conditions("conditions: a condition that is not there", "A10,2,", "A10,2,hart"),
     conditions("conditions: a condition that asks for itself", "A10,2,", "A10,2,diabetes"),
     conditions("conditions: two spellings", "heart", "Diabetes"),
+    conditions("conditions: a name that a spreadsheet would compute", "heart", "=1+1"),
     # Settings, worlds, rules and amounts
     settings("settings: a misspelt key", "condition_set", "condition_sets"),
     settings("settings: a value that cannot be", "12", "0"),
@@ -404,4 +405,12 @@ CASES = (
     amounts("amounts: an unknown age", "K,0,", "K,3,"),
     amounts("amounts: in Windows-1252", "diabetes", "åderbråck", "cp1252"),
     amounts("amounts: a quote left open", "diabetes", '"diabetes'),
+    amounts("amounts: more than anybody is paid", "K,0,10", "K,0,1e15"),
+    amounts("amounts: a command in a name", "diabetes", '"diabetes\nDROP TABLE persons; --"'),
+    *(wrong(f"amounts: {how}", raw("amounts.csv", "\n".join(
+        line + ("," + (column if i == 0 else values[i % 2])) * (line != "")
+        for i, line in enumerate(AMOUNTS.split("\n")))), "explain --age 60 --sex M --amounts region/amounts.csv")
+      for how, column, values in (("a date that is none", "valid_from", ("soon", "soon")),
+                                  ("two dates", "valid_from", ("2026-01-01", "2026-07-01")),
+                                  ("an unknown rule", "rule", ("seen", "seen")))),
 )
