@@ -115,7 +115,7 @@ power
 # ## 5. What can the region do?
 #
 # Each point is a way of paying: how far it leaves centres from what their own practice deserves (across), and the most that I get out of it (up).
-# Down and to the left is better; grey is beaten on both.
+# Down and to the left is better; pale is beaten on both.
 
 # %%
 found.plot();

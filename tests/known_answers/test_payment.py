@@ -19,6 +19,7 @@ from lakemedelsmodell.measures.disclosure import merged
 from lakemedelsmodell.payment import changes_between, pay
 from lakemedelsmodell.payment.folder import control_frame, payments_frame, sek, shown_lines
 from lakemedelsmodell.payment.month import half_away
+from lakemedelsmodell.payment.summary import percent
 from lakemedelsmodell.settlement import unscaled_reimbursement
 
 JUNE, JULY = date(2026, 6, 1), date(2026, 7, 1)
@@ -221,3 +222,9 @@ def test_a_sum_below_nothing_stays_a_number_and_a_formula_becomes_text():
     texts = ["-104.00", "-5", "12.50", "-1+2", "=1", "+46", "-"]
     written = neutral(pd.DataFrame({"text": texts, "ore": range(7)}))
     assert written["text"].tolist() == ["-104.00", "-5", "12.50", "'-1+2", "'=1", "'+46", "'-"]
+
+
+def test_shares_on_the_page():
+    assert [percent(v, "sv") for v in (-0.002, -0.5, 12.345)] == ["0,00\N{NO-BREAK SPACE}%", "−0,50\N{NO-BREAK SPACE}%",
+                                                                 "12,35\N{NO-BREAK SPACE}%"]
+    assert percent(1.5, "en").startswith("1.50")

@@ -39,6 +39,11 @@ def money(ore: Any, lang: str) -> str:
     return f"{MINUS if ore < 0 else ''}{text}"
 
 
+def percent(value: float, lang: str) -> str:
+    """With two decimals; what rounds to 0 has no sign."""
+    return f"{value:z.2f}{GAP}%".replace("-", MINUS).replace(".", "," if lang == "sv" else ".")
+
+
 def signed(ore: Any, lang: str) -> str:
     """Money with its sign; nothing for 0."""
     if ore is None or pd.isna(ore) or not ore:
@@ -70,7 +75,7 @@ def write_summaries(stage: Path, results: Mapping[str, Any], payments: pd.DataFr
             differences=[] if differences is None else differences.to_dict("records"),
             whole=lambda v, lang=lang: whole(v, lang), money=lambda v, lang=lang: money(v, lang),
             signed=lambda v, lang=lang: signed(v, lang),
-            percent=lambda v, lang=lang: f"{v:.2f}{GAP}%".replace(".", "," if lang == "sv" else "."))
+            percent=lambda v, lang=lang: percent(v, lang))
         (stage / f"payment.{lang}.html").write_text(page, encoding="utf-8")
 
 
