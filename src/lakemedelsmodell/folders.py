@@ -193,10 +193,10 @@ def alone(out: Path) -> Iterator[None]:
         raise UserError(f"{out} is being written by another run (process {pid.strip() or 'unknown'}). Wait for it, or "
                         "choose another folder with --out.")
     with lock:
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n".encode())
-        lock.flush()
         try:
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n".encode())
+            lock.flush()
             yield
         finally:
             if sys.platform != "win32":  # there a file that is open cannot be removed

@@ -215,6 +215,18 @@ def test_a_full_disk_leaves_the_old_result(cohort, tmp_path):
         assert done.stderr.count("\n") == 1
         assert is_whole(disk / "run")
         assert left_beside(disk / "run") == []
+        listings = "person_id,centre_id,start_date,end_date\n" + "".join(
+            f"{i * 7919 % 1_000_003:09},{'AB'[i % 2]},20{i % 20:02}-01-{1 + i % 28:02},\n" for i in range(20_000))
+        (tmp_path / "listings.csv").write_text(listings)
+        done = run("check", tmp_path, env=os.environ | {"TMPDIR": str(disk)})
+        assert done.returncode == 2
+        assert "No space left on device" in done.stderr
+        (disk / "filler").write_bytes(b"")
+        with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 512)
+        assert run("evaluate", "--cohort", cohort, "--out", disk / "other", "--no-report").returncode == 2
+        assert sorted(p.name for p in disk.iterdir()) == ["filler", "run"]
     finally:
         subprocess.run(["umount", disk], check=True)
 

@@ -221,7 +221,9 @@ def _delimited(path: Path, table: str, border: Border) -> Source:
                    f"skip = {int(skipped)}, delim = {literal(separator)}, quote = '\"', escape = '\"', "
                    f"auto_detect = false, columns = {columns}, null_padding = false, "
                    f"store_rejects = true, rejects_limit = 0)) TO {literal(str(target))} (FORMAT parquet)")
-    except duckdb_errors():
+    except duckdb_errors() as error:
+        if type(error).__name__ in ("IOException", "OutOfMemoryException"):  # of the machine, not of the file
+            raise
         raise DataError(Problem(path.name, "cannot be read as CSV", "Write one row a line, and text that holds the "
                                 "separator in double quotes.")) from None
     rejected = border.sql("SELECT line, arg_min(error_type::VARCHAR, error_type::VARCHAR) FROM reject_errors "
