@@ -146,7 +146,7 @@ class HalfYear:
 
     def _repr_html_(self) -> str:
         what, *odd = repr(self).split("\n")
-        return f"<p>{what}</p><ul>{''.join(f'<li>{line}</li>' for line in odd)}</ul>"
+        return f"<p>{what}</p>" + (f"<ul>{''.join(f'<li>{line}</li>' for line in odd)}</ul>" if odd else "")
 
 
 def new_border(progress: Callable[[str], Any] | None = None) -> Border:
