@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 import sqlglot
@@ -170,6 +171,20 @@ def test_many_strangers_are_told_of(tiny_run, amounts, tmp_path):
     warning = paid["warnings"][0]
     assert re.fullmatch(r"3 % of the look-back's .* nobody lists, .*; most in 2025-11, (3[2-9]|4[0-2]) %\. .*", warning)
     assert paid["counts"]["dispensings_of_unlisted_person"] > 300
+
+
+def test_a_centre_that_is_to_pay_in_is_told_of(tiny_run, amounts, tmp_path):
+    frame = pd.read_csv(amounts)
+    frame.loc[frame["model"] == "age_sex", "sek_per_month"] = np.where(
+        frame.loc[frame["model"] == "age_sex", "sex"] == "K", 30.0, -31.0)
+    frame.to_csv(tmp_path / "amounts.csv", index=False)
+    paid = payment_run(tmp_path / "amounts.csv", tiny_run / "data", JUNE, tmp_path / "out", model="age_sex")
+    centres = pd.read_csv(tmp_path / "out" / "payments.csv")
+    below = int((centres["payment_ore"] < 0).sum())
+    assert 0 < below < len(centres)
+    assert paid.results["warnings"] == [
+        f"The amounts of {below} centres come to less than nothing: they are to pay in."]
+    assert (centres["payment_sek"] * 100).round().astype(int).tolist() == centres["payment_ore"].tolist()
 
 
 @pytest.mark.parametrize("model", ["chronic", "chronic_defended", "highest_only", "count", "age_sex_cni"])

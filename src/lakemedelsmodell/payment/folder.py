@@ -207,6 +207,8 @@ def _warnings(payment: Payment, changes: Changes | None, strangers: pd.DataFrame
         found.append("What changed since last month is not shown: the data do not reach back to its look-back.")
     if empty := int((payment.listed.persons == 0).sum()):
         found.append(f"{empty} centres list nobody this month and are paid nothing.")
+    if below := int((payment.centre_ore < 0).sum()):
+        found.append(f"The amounts of {below} centres come to less than nothing: they are to pay in.")
     table = payment.tariff.table
     if unset := [name for name, add_on in zip(table.conditions, table.add_ons, strict=True) if np.isnan(add_on)]:
         found.append(f"No add-on is set for {', '.join(unset)}: they pay nothing.")
