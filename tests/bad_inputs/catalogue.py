@@ -365,7 +365,10 @@ CASES = (
     cohort("cohort: an odd name of a flag", "flag_asthma", "flag_=cmd()"),
     cohort("cohort: a personnummer", "\n1,A", "\n196001051231,A"),
     cohort("cohort: a centre named by a personnummer", "3,B", "3,600105-1231"),
+    cohort("cohort: a weight beyond numbers", COHORT, COHORT.replace("\n", ",1e300\n").replace(",1e300", ",weight", 1)),
+    cohort("cohort: nobody listed", COHORT, COHORT.replace(",6,", ",0,")),
     # Sums per centre
+    totals("totals: a row of sums", TOTALS, TOTALS + "C,300,3000,150,150,40\nSumma,600,5500,300,300,80\n"),
     totals("totals: a centre twice", "B,200", "A,200"),
     totals("totals: a centre named by a personnummer", "B,200", "B 19600105-1231,200"),
     totals("totals: ages that do not add up", "60,40", "60,4"),

@@ -22,9 +22,9 @@ FLAG = "flag_"
 REMEDIES = {
     "age": ("is no age", "Write completed years, 0 to 130."),
     "months": ("is no number of listed months", "Write how many months the person was listed, 0 or more."),
-    "cost": ("is no finite number", "Write the cost in SEK of these months."),
-    "weight": ("is no weight", "Write 0 or more."),
-    "fit_cost": ("is no finite number", "Write the cost to fit on in SEK."),
+    "cost": ("is no cost of one person", "Write the cost in SEK of these months."),
+    "weight": ("is no weight", "Write 0 or more, a million at most."),
+    "fit_cost": ("is no cost of one person", "Write the cost to fit on in SEK."),
     "person_id": ("the person is there twice at the same centre", "Add the rows up: one for each person and centre."),
 }
 
@@ -61,6 +61,9 @@ def read_cohort(path: str | Path) -> Cohort:
         frame = border.connection.table("cohort_placed").select(there).order_by("row_").to_pandas()
     _validate(frame, path.name)
     counted = frame["months"] * frame.get("weight", 1) > 0
+    if not counted.any():
+        raise DataError(Problem(path.name, "nobody has any", "Write how many months each person was listed.",
+                                column="months"))
     left_out = int((~counted).sum())
     return _cohort(frame[counted], flags, {"rows_without_months": left_out} if left_out else {})
 
@@ -69,11 +72,11 @@ def _validate(frame: pd.DataFrame, file: str) -> None:
     """Ranges and uniqueness, all at once (eagerly: pandera passes lazy frames unseen)."""
     import pandera.pandas as pa
 
-    finite = pa.Check(np.isfinite, ignore_na=False)
+    finite, cost = pa.Check(np.isfinite, ignore_na=False), pa.Check(lambda x: x.abs() <= 1e10, ignore_na=False)
     kinds = {"age": pa.Column(float, pa.Check.in_range(0, 130)),
-             "months": pa.Column(float, [pa.Check.ge(0), finite]), "cost": pa.Column(float, finite),
-             "weight": pa.Column(float, [pa.Check.ge(0), finite], required=False),
-             "fit_cost": pa.Column(float, finite, required=False)}
+             "months": pa.Column(float, [pa.Check.ge(0), finite]), "cost": pa.Column(float, cost),
+             "weight": pa.Column(float, pa.Check.in_range(0, 1e6), required=False),
+             "fit_cost": pa.Column(float, cost, required=False)}
     try:
         pa.DataFrameSchema(kinds, unique=["person_id", "centre_id"], report_duplicates="exclude_first").validate(
             frame, lazy=True)

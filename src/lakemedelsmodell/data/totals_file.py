@@ -195,6 +195,10 @@ def _wrong(frame: pd.DataFrame, file: str) -> Iterator[Problem]:
         yield from say(frame[column] > months * (1 + SUM_TOLERANCE), column, frame[column],
                        "more flagged months than listed months",
                        "Write the listed months of persons with the condition, not persons or dispensings.")
+    if len(frame) > 3:
+        others = [(2 * frame[c] - frame[c].sum()).abs() <= SUM_TOLERANCE * frame[c] for c in ("months", "cost")]
+        yield from say(others[0] & others[1] & (months > 0), "centre_id", centre_id, "holds what all other rows hold "
+                       "together", "Leave the row of sums out.")
     if by_kind["age_sex"]:
         total = frame[by_kind["age_sex"]].sum(axis=1).astype(float)
         yield from say((total - months).abs() > SUM_TOLERANCE * months, "age_sex_*", total,
