@@ -174,9 +174,9 @@ def test_many_strangers_are_told_of(tiny_run, amounts, tmp_path):
 
 
 def test_a_centre_that_is_to_pay_in_is_told_of(tiny_run, amounts, tmp_path):
-    frame = pd.read_csv(amounts)
-    frame.loc[frame["model"] == "age_sex", "sek_per_month"] = np.where(
-        frame.loc[frame["model"] == "age_sex", "sex"] == "K", 30.0, -31.0)
+    frame = pd.read_csv(amounts, dtype=str)
+    today = frame["model"] == "age_sex"
+    frame.loc[today, "sek_per_month"] = np.where(frame.loc[today, "sex"] == "K", "30.0", "-31.0")
     frame.to_csv(tmp_path / "amounts.csv", index=False)
     paid = payment_run(tmp_path / "amounts.csv", tiny_run / "data", JUNE, tmp_path / "out", model="age_sex")
     centres = pd.read_csv(tmp_path / "out" / "payments.csv")

@@ -156,9 +156,11 @@ def test_a_model_that_takes_from_a_centre_is_left_out_and_counted(short, skane, 
     taking = Prediction("age_sex_cni", np.where(paid.centre == 3, -1.0, 50.0))
     settlements, left_out = payable({"age_sex": fair, "age_sex_cni": taking}, paid, 0.7)
     assert list(settlements) == ["age_sex"]
-    assert "nothing or less for a centre" in left_out["age_sex_cni"]
-    with pytest.raises(UserError, match="nothing or less"):
-        payable({"age_sex": replace(taking, model="age_sex")}, paid, 0.7)
+    assert left_out == {"age_sex_cni": "The amounts of age_sex_cni come to less than nothing for a centre."}
+    needed, _ = payable({"age_sex": replace(taking, model="age_sex")}, paid, 0.7)
+    assert (needed["age_sex"].reimbursement_ore < 0).tolist() == [k == 3 for k in range(20)]
+    with pytest.raises(UserError, match="nothing or less in all"):
+        payable({"age_sex": Prediction("age_sex", np.full(len(paid.cost), -1.0))}, paid, 0.7)
 
     done = study([short], replicates=2, scale=TINY, workers=1)
     first, second = done.replicates[short.name]

@@ -110,7 +110,8 @@ def replicate(scenario: Scenario, seed: int, scale: float = 1.0, *, centres: int
     workers : threads; the result is the same with any number
 
     A model whose amounts would leave a centre with less than nothing, as a steep slope on care need can in a small
-    draw, is left out. Raises UserError where that is a model the others are measured against.
+    draw, is left out; those that others are measured against are paid all the same. Raises UserError where one of these
+    cannot be paid.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -176,24 +177,26 @@ def _fit(model: Any, drawn: WorldCohorts, alpha: float) -> Payer:
 
 def payable(payers: Mapping[str, Payer], cohort: Cohort, alpha: float
             ) -> tuple[dict[str, Settlement], dict[str, str]]:
-    """Settlements of those that leave every centre with something, and why the others do not.
+    """Settlements of those that take from no centre, and why the others are left out; :data:`NEEDED` are not.
 
-    Raises UserError where it is one of :data:`NEEDED`.
+    Raises UserError where one of these cannot be paid.
     """
     rules = {name: table.rule if (table := table_of(payer)) else None for name, payer in payers.items()}
     of_each(cohort.totals, dict.fromkeys(rules.values()))  # once, before the threads that would each find them
 
-    def settled(name: str) -> Settlement | UserError:
+    def settled(name: str) -> Settlement | str:
         try:
-            return settle_rows(payers[name], cohort, cohort.totals(rules[name]), alpha)
+            found = settle_rows(payers[name], cohort, cohort.totals(rules[name]), alpha)
         except UserError as error:
             if name in NEEDED:
                 raise
-            return error
+            return str(error)
+        takes = name not in NEEDED and (found.reimbursement_ore < 0).any()
+        return f"The amounts of {name} come to less than nothing for a centre." if takes else found
 
     found = dict(zip(payers, of_each(settled, payers), strict=True))
-    return ({name: s for name, s in found.items() if isinstance(s, Settlement)},
-            {name: str(error) for name, error in found.items() if isinstance(error, UserError)})
+    return ({name: paid for name, paid in found.items() if isinstance(paid, Settlement)},
+            {name: why for name, why in found.items() if isinstance(why, str)})
 
 
 def _other_proposal(conditions: ConditionSet, fitted: Cohort, paid: Cohort, alpha: float) -> Prediction:
