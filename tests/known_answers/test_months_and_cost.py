@@ -62,6 +62,13 @@ def test_the_end_of_a_listing_is_the_first_day_outside():
     assert rows(year) == rows(year, months="days") == {("A", 13): (1.0, 1.0)}
 
 
+def test_who_leaves_on_the_first_day_or_comes_on_the_day_after_the_last_has_no_row_there():
+    listings = [("1", "A", "2020-01-01", "2026-01-01"), ("1", "B", "2026-01-01", "2026-03-01"),
+                ("1", "A", "2026-03-01", None)]
+    year = half_year([bought("2026-01-01", 1)], listings=listings)
+    assert rows(year, FIRST) == rows(year, FIRST, months="days") == {("B", 13): (2.0, 1.0)}
+
+
 def test_a_death_ends_the_months():
     person = [("1", "K", "1960-05", "2026-02-15")]
     year = half_year([bought("2026-02-14", 1), bought("2026-02-20", 2)], persons=person)
