@@ -137,6 +137,12 @@ def test_a_purchase_corrected_in_part_keeps_its_own_date():
     assert flagged(rows, [TWICE], dose_dispensed=True) == set()
 
 
+@pytest.mark.parametrize("dosed", [False, True])
+def test_a_thousandth_of_a_package_left_is_a_purchase(dosed):
+    left = [("2025-03-01", "A10BA02", 1.001), ("2025-03-01", "A10BA02", -1)]
+    assert flagged(left, [DIABETES], dose_dispensed=dosed) == {"diabetes"}
+
+
 def test_a_correction_takes_only_its_own_code_and_date():
     rows = [("2025-03-01", "A10BA02", 1), ("2025-03-01", "A10BB01", -1), ("2025-03-02", "A10BA02", -1)]
     assert flagged(rows, [DIABETES], rule="dispensed") == {"diabetes"}

@@ -133,6 +133,8 @@ def test_cost_without_a_listed_month_is_counted_and_left_out():
 def test_rows_outside_the_months_used_are_counted():
     year = half_year([bought("2024-12-31"), bought("2025-01-01"), bought("2026-06-30"), bought("2026-07-01")])
     assert dispensings_outside(year, (date(2025, 1, 1), date(2026, 7, 1))) == 2
+    assert dispensings_outside(year, (date(2025, 1, 2), date(2026, 7, 1))) == 3
+    assert dispensings_outside(year, (date(2025, 1, 1), date(2026, 6, 30))) == 3
 
 
 def test_newcomers_are_counted():
