@@ -174,7 +174,7 @@ def test_dose_dispensing_counts_by_code():
 
 def test_doses_are_told_apart_by_person_code_and_month_however_many_there_are():
     person, code, month = (np.repeat(of.ravel(), 2) for of in np.indices((40, 40, 40)))
-    counted = flag_kernel.counted_dates(person, code, month, np.ones(len(person), dtype=bool))
+    counted = flag_kernel.counted_dates(person, code, month, *np.ones((2, len(person)), dtype=bool))
     assert counted.reshape(-1, 2).tolist() == [[True, False]] * 40**3
 
 
@@ -182,9 +182,10 @@ def test_a_corrected_dose_moves_the_month_s_date():
     rows = [("2025-03-01", "A10BA02", 1), ("2025-03-01", "A10BA02", -1), ("2025-03-15", "A10BA02", 1),
             ("2025-04-20", "A10BA02", 1)]
     apart = Condition("diabetes", include=("A10B",), min_days_apart=37)
+    enough = Condition("diabetes", include=("A10B",), min_days_apart=36)
     assert flagged(rows, [apart], dose_dispensed=True) == set()
-    assert flagged(rows[2:], [Condition("diabetes", include=("A10B",), min_days_apart=36)],
-                   dose_dispensed=True) == {"diabetes"}
+    assert flagged(rows, [enough], dose_dispensed=True) == {"diabetes"}
+    assert flagged(rows[1:], [enough], dose_dispensed=[False, True, True]) == {"diabetes"}
 
 
 HYPERTENSION = Condition("hypertension", include=("C09",), marker_only=True)

@@ -85,7 +85,7 @@ def flags(conditions: ConditionSet, index: CodeIndex, rules: Iterable[str], pers
         seen[key if bought.all() else key[bought]] = True
         if rule == "dispensed":
             return seen
-        dates = np.flatnonzero(counted_dates(key, code[row], month[row], dose_dispensed[row]) & bought)
+        dates = np.flatnonzero(counted_dates(key, code[row], month[row], dose_dispensed[row], bought))
         return seen & meets_limits(conditions, key, milli_ddd[row], packages[row], dates, day[row], persons)
 
     def counting(rule: str) -> tuple[np.ndarray, ...]:
@@ -97,11 +97,13 @@ def flags(conditions: ConditionSet, index: CodeIndex, rules: Iterable[str], pers
     return {rule: resolved(held(rule, *counting(rule)).reshape(persons, C), conditions)[:, reported] for rule in rules}
 
 
-def counted_dates(key: np.ndarray, code: np.ndarray, month: np.ndarray, dose_dispensed: np.ndarray) -> np.ndarray:
-    """Which rows count as dates, bool, shape (n,): dose-dispensing is one per key, code and month, its first."""
-    dosed = np.flatnonzero(dose_dispensed)
+def counted_dates(key: np.ndarray, code: np.ndarray, month: np.ndarray, dose_dispensed: np.ndarray,
+                  bought: np.ndarray) -> np.ndarray:
+    """Which rows count as dates, bool, shape (n,): those ``bought``; dose-dispensing is one per key, code and month,
+    the first that was."""
+    dosed = np.flatnonzero(dose_dispensed & bought)
     roll = (key[dosed] * (int(code.max(initial=0)) + 1) + code[dosed]) * 1024 + month[dosed]
-    counted = np.ones(len(key), dtype=bool)
+    counted = bought.copy()
     counted[dosed] = False
     counted[dosed[np.unique(roll, return_index=True)[1]]] = True
     return counted

@@ -170,8 +170,8 @@ def monthly_marks(rows: Purchases, index: CodeIndex, conditions: int) -> Marks:
     order = np.argsort(key, kind="stable")  # days stay in order within a key
     of_row, key = of_row[order], key[order]
     day, month = rows.day[of_row], rows.month[of_row]
-    counted = counted_dates(key, rows.code[of_row], month, rows.dose_dispensed[of_row])
-    counted &= rows.milli_packages[of_row] > 0
+    counted = counted_dates(key, rows.code[of_row], month, rows.dose_dispensed[of_row],
+                            rows.milli_packages[of_row] > 0)
     dates = np.flatnonzero(counted)
     new = np.zeros(len(key), dtype=np.int64)
     new[dates] = (np.diff(key[dates], prepend=-1) != 0) | (np.diff(day[dates], prepend=-1) != 0)
