@@ -32,7 +32,8 @@ class Purchases:
     milli_ddd, milli_packages : int64, shape (N,)
         Thousandths. A correction without a purchase is a row whose packages are not above 0.
     dose_dispensed : bool, shape (N,)
-        All that was bought was dose-dispensed.
+        All that was bought was dose-dispensed. A day with both is loose, so that a later dose of its month counts as
+        another date; the rule itself, which asks rows, counts one.
     gross_ore, cost_ore : int64, shape (N,)
         Öre before the patient's fee and what the region paid of it; the same where gross prices are not known.
     in_base : bool, shape (N,)
