@@ -67,11 +67,13 @@ def test_a_month_without_any_dispensing_after_one_that_has_some(months, said):
         [f"No dispensings at all in {said}, though there are some before. Is a file missing?"] if said else [])
 
 
-@pytest.mark.parametrize("unknown, warns", [(100, False), (101, True), (0, False)])
-def test_doses_that_are_not_known(unknown, warns):
-    found = of_data(seen(date(2026, 6, 30), ddd_unknown=unknown), PLAN)
+@pytest.mark.parametrize("count, kind", [("ddd_unknown", "ddd_unknown"),
+                                         ("dispensings_of_unlisted_person", "strangers")])
+@pytest.mark.parametrize("rows, warns", [(100, False), (101, True), (0, False)])
+def test_doses_that_are_not_known_and_persons_nobody_lists(count, kind, rows, warns):
+    found = of_data(seen(date(2026, 6, 30), **{count: rows}), PLAN)
 
-    assert kinds(found) == (["ddd_unknown"] if warns else [])
+    assert kinds(found) == ([kind] if warns else [])
 
 
 @pytest.mark.parametrize("persons, cost, warns", [(100, 0.0, True), (99, 0.0, False), (100, 0.01, False)])

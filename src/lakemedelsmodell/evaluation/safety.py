@@ -31,6 +31,8 @@ SPREADSHEET_ROWS = (65_535, 1_048_575)
 """Rows below the header that a sheet of .xls and of .xlsx holds: an export that went through one ends there."""
 DDD_UNKNOWN = 0.1
 """Share of dispensings; ointments and the like have no DDD and come to less."""
+STRANGERS = 0.1
+"""Share of dispensings of persons whom nobody lists; a few have moved away or lack a listing."""
 SILENT_MONTHS = 600
 """Listed months, a hundred persons' half-year, that never come without any cost."""
 LOOKED_AT = (PROPOSAL, "chronic_defended")
@@ -48,6 +50,8 @@ def of_data(half_year: HalfYear, plan: Plan) -> list[Warned]:
         found.append(warned("spreadsheet_rows", rows=f"{rows:,}"))
     if (unknown := half_year.counts.get("ddd_unknown", 0) / max(rows, 1)) > DDD_UNKNOWN:
         found.append(warned("ddd_unknown", per_cent=round(100 * unknown)))
+    if (strange := half_year.counts.get("dispensings_of_unlisted_person", 0) / max(rows, 1)) > STRANGERS:
+        found.append(warned("strangers", per_cent=round(100 * strange)))
     ends = min(half_year.last_day, plan.period.end - timedelta(days=1))
     if add_months(last_month, 1) - ends > timedelta(days=QUIET_DAYS):
         found.append(warned("partial_month", last_day=ends.isoformat()))

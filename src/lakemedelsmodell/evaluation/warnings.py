@@ -18,6 +18,8 @@ WARNINGS = {
     "short_lookback": "Look-back of {used} months instead of {wanted}: the data begin in {first_month}.",
     "few_centres": "Only {centres} centres: a spread over so few says little.",
     "empty_centres": "{centres} centres have no listed months in the period; they have no net.",
+    "strangers": "{per_cent} per cent of the dispensings are of persons nobody lists, and count nowhere. Are the "
+                 "pseudonyms the same in every table?",
     "silent_centres": "{centres} centres have listed persons and no cost at all in the period. Are all their "
                       "dispensings in the extract?",
     "spreadsheet_rows": "There are {rows} dispensings, just as many as a spreadsheet holds. Was the extract cut off "
