@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from lakemedelsmodell import facts
-from lakemedelsmodell.conditions import ConditionSet, condition_set
+from lakemedelsmodell.conditions import FLAG_RULES, ConditionSet, condition_set
 from lakemedelsmodell.errors import DataError, Problem, UserError, first_of_a_kind, unknown_name
 from lakemedelsmodell.facts import BAND_FROM, BAND_LABELS, SEXES
 
@@ -34,7 +34,6 @@ ADD_ON_KINDS: tuple[AddOnKind, ...] = ("condition", "highest", "count")
 COUNTS = ("1", "2", "3", "4+")
 """Numbers of conditions that have an amount each where add-ons go by count."""
 
-RULES = ("dispensed", "listed")
 LARGEST = 1_000_000
 """SEK a listed month, more than which no amount of a file is taken for true."""
 
@@ -502,8 +501,8 @@ class _Found:
         if len(values) > 1:
             self.problems.append(Problem(self.file, f"the rows of one model say {' and '.join(values[:2])}",
                                          "Write the same in every row of a model.", column=name))
-        elif values and name == "rule" and values[0] not in RULES:
-            self.problems.append(Problem(self.file, "unknown rule", f"Write {' or '.join(RULES)}.", column=name,
+        elif values and name == "rule" and values[0] not in FLAG_RULES:
+            self.problems.append(Problem(self.file, "unknown rule", f"Write {' or '.join(FLAG_RULES)}.", column=name,
                                          value=values[0]))
         elif values and name == "valid_from":
             try:

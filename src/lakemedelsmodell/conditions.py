@@ -38,6 +38,9 @@ STATEMENT_EN = (
     "groups of ATC codes. Antibiotics are not in it."
 )
 
+FLAG_RULES = ("dispensed", "listed")
+"""One dispensing makes a condition, or those that meet its thresholds do."""
+
 THRESHOLDS = ("min_dates", "min_days_apart", "min_ddd", "min_packages")
 """Rules that count only under ``listed``."""
 

@@ -86,8 +86,9 @@ def languages(lang: Lang) -> tuple[str, ...]:
 
 
 def data_folder(path: Path) -> Path:
-    """The folder of the four tables; a run folder of ``simulate`` keeps them in ``data``."""
-    return path / "data" if (path / "results.json").is_file() and (path / "data").is_dir() else path
+    from lakemedelsmodell.data.files import tables_folder
+
+    return tables_folder(path)
 
 
 def read_data(path: Path) -> HalfYear:

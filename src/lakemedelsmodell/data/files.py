@@ -65,9 +65,7 @@ def read_half_year(folder: str | Path, *, progress: Callable[[str], Any] | None 
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder. Name the one that holds centres, persons, listings and dispensings.")
-    if not any(_candidates(folder, table) for table in ("persons", "listings", "dispensings")) \
-            and (folder / "data").is_dir():  # the centres.csv of a run says what came out
-        folder = folder / "data"
+    folder = tables_folder(folder)
     border = new_border(progress)
     renamed, promised = _own_names(folder / "columns.toml", border)
     _name_what_is_not_read(folder, border)
@@ -81,6 +79,14 @@ def read_half_year(folder: str | Path, *, progress: Callable[[str], Any] | None 
         if source:
             sources[table] = replace(source, renamed=renamed[table], promised=promised[table])
     return admit(border, sources)
+
+
+def tables_folder(folder: Path) -> Path:
+    """Where the tables lie: the folder, or its ``data`` as of a run, whose own centres.csv says what came out."""
+    if not (folder / "data").is_dir():
+        return folder
+    here = any(_candidates(folder, table) for table in ("persons", "listings", "dispensings"))
+    return folder if here else folder / "data"
 
 
 def _candidates(folder: Path, table: str) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from lakemedelsmodell.conditions import Condition, ConditionSet
+from lakemedelsmodell.conditions import FLAG_RULES, Condition, ConditionSet
 from lakemedelsmodell.data.flag_kernel import CodeIndex, least, resolved
 from lakemedelsmodell.data.periods import BAND_MONTHS, MONTH_PARTS, Period, add_months
 from lakemedelsmodell.data.rows import (
@@ -37,7 +37,6 @@ from lakemedelsmodell.facts import BAND_FROM
 How = Literal["snapshot", "days"]
 Window = tuple[date, date]
 NEVER = DAYS
-RULES = ("dispensed", "listed")
 LIMITS: dict[str, Callable[[Condition], int]] = {
     "min_dates": lambda c: c.min_dates or 0, "min_days_apart": lambda c: c.min_days_apart or 0,
     "min_ddd": lambda c: least(c.min_ddd), "min_packages": lambda c: least(c.min_packages)}
@@ -174,7 +173,7 @@ def look_back(rows: Rows, window: Window, conditions: ConditionSet, codes: Seque
     def of_all(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in found])
 
-    return LookBack({rule: np.concatenate([part.flags[rule] for part in found]) for rule in RULES},
+    return LookBack({rule: np.concatenate([part.flags[rule] for part in found]) for rule in FLAG_RULES},
                     of_all("drugs"), of_all("dosed"), of_all("ore"), np.sum([part.users for part in found], axis=0))
 
 
@@ -271,7 +270,7 @@ def _flags(drugs: Marks, dates: np.ndarray, index: CodeIndex, conditions: Condit
                                return_counts=True)
         return number[np.searchsorted(of, marks.key)]
 
-    return {rule: flags(rule) for rule in RULES}
+    return {rule: flags(rule) for rule in FLAG_RULES}
 
 
 # Use of codes
